@@ -1,0 +1,174 @@
+//! What can be typed. Nothing is decided here: see [`super::resolve`].
+
+use std::path::PathBuf;
+
+use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
+use twopass::spec::{ByteSize, Sizes};
+
+/// Exact preprocessing of sharded tables for machine learning, in two streaming passes and bounded memory.
+#[derive(Debug, Parser)]
+#[command(name = "twopass", version, propagate_version = true, after_help = EXAMPLES)]
+pub struct Args {
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  twopass init data/ > recipe.toml          begin with a recipe for your data
+  twopass check recipe.toml                 see what it would do
+  twopass run recipe.toml                   do it; again after an interruption: go on
+  twopass run -i data/ -o out --label y --split stratified --key id
+  twopass verify out                        prove the output from its bytes
+  twopass inspect out.state                 see what pass one learned
+
+Exit codes: 0 done, 1 failed while running, 2 wrong usage or recipe, 3 bad input data,
+4 state or output belongs to another job, 130/143 interrupted.";
+
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// The whole job: pass one, plan, pass two, publish
+    #[command(after_help = "\
+Examples:
+  twopass run recipe.toml
+  twopass run recipe.toml -i other/ -o other-out --set output.shard_rows=50000
+  twopass run -i data/ -o out --label y --split stratified --sizes train=0.8,test=0.2 --key id
+  twopass run recipe.toml --json | jq .splits")]
+    Run(JobArgs),
+    /// Pass one only: fills the state
+    Scan(JobArgs),
+    /// Pass two only, from a complete state
+    Write(JobArgs),
+    /// What a job would do: schema, disagreements between shards, columns of each step, estimated memory
+    Check(JobArgs),
+    /// Prints a commented starter recipe for the data at PATH
+    Init {
+        /// File, directory or glob
+        path: String,
+    },
+    /// What a state or an output holds, as a table
+    Inspect {
+        /// A state or output directory
+        path: PathBuf,
+        /// One column, in detail
+        column: Option<String>,
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Re-reads an output's parts and proves its manifest
+    Verify {
+        /// An output directory
+        output: PathBuf,
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// JSON Schema of the recipe
+    Schema,
+    /// Completions for a shell
+    Completions {
+        /// The shell
+        shell: clap_complete::Shell,
+    },
+    /// The fitted transforms on new data (not available yet)
+    #[command(hide = true)]
+    Apply {
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        rest: Vec<String>,
+    },
+    /// The SageMaker entry points (not available yet)
+    #[command(hide = true)]
+    Job {
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        rest: Vec<String>,
+    },
+}
+
+#[derive(Debug, ClapArgs)]
+pub struct JobArgs {
+    /// Recipe in TOML or JSON; every key can come from the flags instead
+    pub recipe: Option<PathBuf>,
+
+    /// Files, directories or globs to read
+    #[arg(short, long, num_args = 1.., value_name = "PATH")]
+    pub input: Vec<String>,
+    /// Directory that will hold the output
+    #[arg(short, long, value_name = "DIR")]
+    pub output: Option<String>,
+    /// Directory that holds the state [default: the output's name + .state]
+    #[arg(long, value_name = "DIR")]
+    pub state: Option<String>,
+    /// Worker threads; 0 is one a core
+    #[arg(short = 'j', long, value_name = "N")]
+    pub threads: Option<usize>,
+    /// Ceiling for the process, as in 512MiB or 4GiB
+    #[arg(long, value_name = "SIZE")]
+    pub memory: Option<ByteSize>,
+    /// What to do with a state that is there
+    #[arg(long, value_enum)]
+    pub resume: Option<ResumeArg>,
+    /// Replace an output that twopass wrote
+    #[arg(long)]
+    pub overwrite: bool,
+    /// Any key of the recipe, dotted, with a TOML value
+    #[arg(long, value_name = "KEY=VALUE")]
+    pub set: Vec<String>,
+
+    /// Short for label.column
+    #[arg(long, value_name = "COL")]
+    pub label: Option<String>,
+    /// Short for split.kind
+    #[arg(long, value_name = "KIND")]
+    pub split: Option<String>,
+    /// Short for split.sizes, as in train=0.7,test=0.15,val=0.15
+    #[arg(long, value_name = "SIZES")]
+    pub sizes: Option<Sizes>,
+    /// Short for split.groups
+    #[arg(long, value_name = "COL")]
+    pub groups: Option<String>,
+    /// Short for split.key
+    #[arg(long, value_name = "COL")]
+    pub key: Option<String>,
+    /// Short for split.random_state
+    #[arg(long, value_name = "N")]
+    pub seed: Option<u64>,
+
+    /// How progress is shown on stderr
+    #[arg(long, value_enum, default_value_t = ProgressArg::Auto)]
+    pub progress: ProgressArg,
+    /// Print the summary as one JSON object
+    #[arg(long)]
+    pub json: bool,
+    /// Say nothing but errors, and print no summary
+    #[arg(short, long)]
+    pub quiet: bool,
+    /// Say more
+    #[arg(short, long)]
+    pub verbose: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+#[value(rename_all = "snake_case")]
+pub enum ResumeArg {
+    /// Go on where the state allows, else start over
+    IfPossible,
+    /// Go on without looking at the shards' times, or fail
+    Always,
+    /// Start over
+    Never,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum ProgressArg {
+    /// A bar on a terminal, plain lines elsewhere
+    Auto,
+    /// A bar a pass
+    Bar,
+    /// A line now and then
+    Plain,
+    /// One JSON object a line
+    Json,
+    /// Nothing
+    None,
+}

@@ -1,0 +1,2 @@
+use super::args::JobArgs;
+pub fn run(_: &JobArgs) -> anyhow::Result<std::process::ExitCode> { todo!() }

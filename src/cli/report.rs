@@ -1,0 +1,172 @@
+//! What a run did, for a person or as JSON, on stdout.
+
+use std::fs;
+use std::process::ExitCode;
+
+use anyhow::Context;
+use comfy_table::presets::UTF8_HORIZONTAL_ONLY;
+use comfy_table::{CellAlignment, ContentArrangement, Table};
+use indicatif::HumanBytes;
+use serde_json::{Map, Value, json};
+use twopass::error::Result;
+use twopass::job::{Job, Report};
+use twopass::observe::Observer;
+
+use super::args::JobArgs;
+use super::progress::Progress;
+use super::{print, resolve};
+
+/// Strata shown before the rest is summed up.
+const SHOWN_STRATA: usize = 12;
+
+/// Runs a job and reports it.
+pub fn run(args: &JobArgs, go: impl FnOnce(&Job, &dyn Observer) -> Result<Report>) -> anyhow::Result<ExitCode> {
+    let job = resolve::job(args)?;
+    let progress = Progress::new(args.progress, args.quiet, args.verbose);
+    let report = go(&job, &progress)?;
+    let peak = peak_memory();
+    if args.json {
+        let text = serde_json::to_string_pretty(&as_json(&report, peak)).context("cannot print the summary")?;
+        return print(&text);
+    }
+    if args.quiet {
+        return Ok(ExitCode::SUCCESS);
+    }
+    print(&text(&report, peak, job.recipe().run.memory.0))
+}
+
+fn as_json(report: &Report, peak: Option<u64>) -> Value {
+    let splits: Map<String, Value> = report
+        .splits
+        .iter()
+        .map(|split| {
+            let strata: Map<String, Value> = split.strata.iter().map(|(name, rows)| (name.clone(), json!(rows))).collect();
+            (split.name.clone(), json!({ "rows": split.rows, "parts": split.parts, "strata": strata }))
+        })
+        .collect();
+    let dropped: Map<String, Value> = report.dropped.iter().map(|(reason, rows)| (reason.clone(), json!(rows))).collect();
+    json!({
+        "output": report.output,
+        "state": report.state,
+        "fingerprint": report.fingerprint,
+        "input": { "shards": report.shards, "rows": report.rows, "columns": report.columns.0 },
+        "reused_shards": report.reused_shards,
+        "output_columns": report.columns.1,
+        "splits": splits,
+        "dropped": dropped,
+        "phases": report.phases,
+        "peak_memory_bytes": peak,
+    })
+}
+
+fn text(report: &Report, peak: Option<u64>, ceiling: u64) -> String {
+    let mut lines = Vec::new();
+    let reused = match report.reused_shards {
+        0 => String::new(),
+        some => format!(", {} of them from the state", count(some as u64)),
+    };
+    let to = report.columns.1.map_or_else(String::new, |columns| format!(" to {}", count(columns as u64)));
+    lines.push(format!(
+        "{} rows, {}{to} columns, {} shards{reused}",
+        count(report.rows),
+        count(report.columns.0 as u64),
+        count(report.shards as u64)
+    ));
+    if !report.splits.is_empty() {
+        lines.push(splits(report).to_string());
+    }
+    for (reason, rows) in &report.dropped {
+        lines.push(format!("dropped {} rows: {reason} ({})", count(*rows), percent(*rows, report.rows)));
+    }
+    for phase in &report.phases {
+        let rate = match phase.rows {
+            0 => String::new(),
+            rows => format!(", {} rows/s, {}/s", count((rows as f64 / phase.seconds.max(1e-9)) as u64), HumanBytes((phase.bytes as f64 / phase.seconds.max(1e-9)) as u64)),
+        };
+        let rate = if phase.bytes == 0 { String::new() } else { rate };
+        lines.push(format!("{:<8}{:>9}{rate}", phase.name, seconds(phase.seconds)));
+    }
+    if let Some(peak) = peak {
+        lines.push(format!("{:<8}{:>9} of {} at most", "memory", HumanBytes(peak).to_string(), HumanBytes(ceiling)));
+    }
+    match &report.output {
+        Some(output) => lines.push(format!("output in {}", output.display())),
+        None => lines.push(format!("state in {}; go on with `twopass write`", report.state.display())),
+    }
+    lines.join("\n")
+}
+
+/// A row a stratum and a column a split, with shares; the sums last.
+fn splits(report: &Report) -> Table {
+    let mut table = plain_table();
+    let kept: u64 = report.splits.iter().map(|split| split.rows).sum();
+    let mut header = vec!["".to_string()];
+    header.extend(report.splits.iter().map(|split| split.name.clone()));
+    table.set_header(header);
+    let strata = report.splits.first().map_or(&[] as &[_], |split| split.strata.as_slice());
+    let row = |name: &str, rows: Vec<u64>| {
+        let total: u64 = rows.iter().sum();
+        let cells = rows.into_iter().map(|rows| format!("{} ({})", count(rows), percent(rows, total)));
+        std::iter::once(name.to_string()).chain(cells).collect::<Vec<_>>()
+    };
+    for (at, (name, _)) in strata.iter().enumerate().take(SHOWN_STRATA) {
+        table.add_row(row(name, report.splits.iter().map(|split| split.strata[at].1).collect()));
+    }
+    if strata.len() > SHOWN_STRATA {
+        let rest = report.splits.iter().map(|split| split.strata[SHOWN_STRATA..].iter().map(|(_, rows)| rows).sum());
+        table.add_row(row(&format!("… {} more strata", strata.len() - SHOWN_STRATA), rest.collect()));
+    }
+    let mut sums = vec![if strata.is_empty() { "rows" } else { "all" }.to_string()];
+    sums.extend(report.splits.iter().map(|split| format!("{} ({})", count(split.rows), percent(split.rows, kept))));
+    table.add_row(sums);
+    let mut parts = vec!["parts".to_string()];
+    parts.extend(report.splits.iter().map(|split| count(split.parts as u64)));
+    table.add_row(parts);
+    for column in table.column_iter_mut().skip(1) {
+        column.set_cell_alignment(CellAlignment::Right);
+    }
+    table
+}
+
+/// A table as all of twopass prints them.
+pub fn plain_table() -> Table {
+    let mut table = Table::new();
+    table.load_style(UTF8_HORIZONTAL_ONLY).set_content_arrangement(ContentArrangement::Disabled);
+    table
+}
+
+/// A number with thin groups: 1,234,567.
+pub fn count(number: u64) -> String {
+    let digits = number.to_string();
+    let mut grouped = String::with_capacity(digits.len() + digits.len() / 3);
+    for (at, digit) in digits.chars().enumerate() {
+        if at > 0 && (digits.len() - at) % 3 == 0 {
+            grouped.push(',');
+        }
+        grouped.push(digit);
+    }
+    grouped
+}
+
+/// A span as people say it: 0.42 s, 12.3 s, 4 min 05 s.
+pub fn seconds(span: f64) -> String {
+    if span < 10.0 {
+        format!("{span:.2} s")
+    } else if span < 120.0 {
+        format!("{span:.1} s")
+    } else {
+        format!("{} min {:02} s", (span / 60.0) as u64, (span % 60.0) as u64)
+    }
+}
+
+/// A share of a whole, in percent.
+pub fn percent(part: u64, whole: u64) -> String {
+    format!("{:.2}%", 100.0 * part as f64 / whole.max(1) as f64)
+}
+
+/// The most memory the process ever held, in bytes, where the system says.
+fn peak_memory() -> Option<u64> {
+    let status = fs::read_to_string("/proc/self/status").ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+    line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok().map(|kib| kib * 1024)
+}

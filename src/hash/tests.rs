@@ -1,0 +1,57 @@
+use std::sync::Arc;
+
+use arrow::array::*;
+use arrow::datatypes::Int32Type;
+
+use super::*;
+
+fn of(array: &dyn Array) -> Vec<u64> {
+    let mut out = Vec::new();
+    fields(array, &mut out).unwrap();
+    out
+}
+
+#[test]
+fn the_contract_is_frozen() {
+    assert_eq!(of(&StringArray::from(vec![Some("a"), Some(""), None, Some("é")])), GOLDEN_TEXT);
+    assert_eq!(of_positions("part-00000.parquet", 0..2), GOLDEN_POSITIONS);
+    assert_eq!(rank(1, 42), GOLDEN_RANK);
+    assert_eq!(combine(&[vec![1], vec![2]]), [GOLDEN_PAIR]);
+}
+
+const GOLDEN_TEXT: [u64; 4] = [16629034431890738719, 3244421341483603138, 5532467308508107102, 8402894230711163506];
+const GOLDEN_POSITIONS: [u64; 2] = [0, 0];
+const GOLDEN_RANK: u64 = 0;
+const GOLDEN_PAIR: u64 = 0;
+
+#[test]
+fn a_value_hashes_alike_in_every_type_that_holds_it() {
+    let text = of(&StringArray::from(vec!["7", "-12", "0"]));
+    assert_eq!(of(&Int8Array::from(vec![7, -12, 0])), text);
+    assert_eq!(of(&Int64Array::from(vec![7, -12, 0])), text);
+    assert_eq!(of(&Float32Array::from(vec![7.0, -12.0, -0.0])), text);
+    assert_eq!(of(&Float64Array::from(vec![7.0, -12.0, 0.0])), text);
+    let dictionary: DictionaryArray<Int32Type> = vec!["7", "-12", "0"].into_iter().collect();
+    assert_eq!(of(&dictionary), text);
+}
+
+#[test]
+fn a_time_hashes_alike_in_every_unit() {
+    let days = of(&Date32Array::from(vec![1]));
+    assert_eq!(of(&Date64Array::from(vec![86_400_000])), days);
+    assert_eq!(of(&TimestampSecondArray::from(vec![86_400])), days);
+    assert_eq!(of(&TimestampNanosecondArray::from(vec![86_400_000_000_000]).with_timezone("UTC")), days);
+}
+
+#[test]
+fn missing_is_no_value() {
+    let absent = missing();
+    assert_eq!(of(&StringArray::from(vec![None::<&str>])), [absent]);
+    assert_eq!(of(&Float64Array::from(vec![f64::NAN])), [absent]);
+    let with_null_value = DictionaryArray::<Int32Type>::new(
+        Int32Array::from(vec![Some(0), None, Some(1)]),
+        Arc::new(StringArray::from(vec![Some("x"), None])),
+    );
+    assert_eq!(of(&with_null_value)[1..], [absent, absent]);
+    assert_ne!(of(&StringArray::from(vec![""]))[0], absent);
+}

@@ -1,0 +1,58 @@
+//! What the engine tells while it works. It never prints: an [`Observer`] decides what a person sees.
+
+/// One of the two readings of the input.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Pass {
+    /// Pass one.
+    Scan,
+    /// Pass two.
+    Write,
+}
+
+/// Something that happened.
+#[derive(Debug, Clone)]
+pub enum Event<'a> {
+    /// A pass begins. What earlier runs had done already is in `done_rows`.
+    Begin {
+        /// Which pass.
+        pass: Pass,
+        /// Rows of the whole pass, when they are known beforehand.
+        rows: Option<u64>,
+        /// Bytes of the whole pass, of the shards on disk.
+        bytes: u64,
+        /// Shards of the whole pass.
+        shards: usize,
+    },
+    /// So many more rows and bytes were read.
+    Advance {
+        /// Rows.
+        rows: u64,
+        /// Bytes on disk.
+        bytes: u64,
+    },
+    /// A shard is done.
+    Shard {
+        /// Its name.
+        name: &'a str,
+    },
+    /// A pass ended.
+    End {
+        /// Which pass.
+        pass: Pass,
+    },
+    /// Something a person may want to know.
+    Note(&'a str),
+}
+
+/// Gets every event, from any thread.
+pub trait Observer: Sync {
+    /// Called as it happens; must not block for long.
+    fn event(&self, event: Event<'_>);
+}
+
+/// Looks away.
+pub struct Silent;
+
+impl Observer for Silent {
+    fn event(&self, _: Event<'_>) {}
+}

@@ -1,0 +1,338 @@
+//! Pass one: every shard is read once, column by column, and leaves a summary and a ledger of its rows. A shard's
+//! results depend on its bytes and the unified schema only; how columns and chunks are spread over threads shows nowhere.
+
+use std::sync::Arc;
+
+use arrow::array::{Array, ArrayRef, AsArray};
+use arrow::datatypes::{DataType, Int32Type, SchemaRef};
+use rayon::prelude::*;
+use serde::{Deserialize, Serialize};
+
+use crate::error::{Error, Result};
+use crate::hash;
+use crate::engine::Engine;
+use crate::observe::Event;
+use crate::schema::{self, ShardFields};
+use crate::source::{Chunk, Decoded, Opened, Shard};
+use crate::spec::{Recipe, SplitKind};
+use crate::state::{ColumnState, Summary, VocabularyNeed};
+use crate::store::LedgerWriter;
+use crate::strata::{Ids, ShardStrata, Stratum};
+use crate::transform::{self, Need};
+use crate::windows::Windows;
+
+/// What pass one collects, decided by the recipe and the schema.
+#[derive(Debug, Clone)]
+pub struct Collect {
+    /// The columns of the input.
+    pub schema: SchemaRef,
+    /// How much is kept of each column's values.
+    pub needs: Vec<VocabularyNeed>,
+    /// Columns of the row's key, in the recipe's order; none for the row's place.
+    pub key: Vec<usize>,
+    /// Columns that make the strata, in the recipe's order.
+    pub stratify: Vec<usize>,
+    /// The label's column.
+    pub label: Option<usize>,
+    /// Whether splits need to know anything of single rows.
+    pub ledger: bool,
+}
+
+impl Collect {
+    /// What `recipe` needs to know of columns of this schema.
+    ///
+    /// # Errors
+    /// [`Error::Data`] when a column of the recipe is not there; what [`transform::needs`] finds.
+    pub fn new(recipe: &Recipe, schema: &SchemaRef) -> Result<Self> {
+        let at = |name: &String, what| schema::position(schema, name, what);
+        let label = recipe.label.as_ref().map(|label| at(&label.column, "Label field")).transpose()?;
+        let needs = transform::needs(recipe, schema)?.into_iter().map(|need| match need {
+            Need::Count => VocabularyNeed::Count,
+            Need::Vocabulary => VocabularyNeed::Exact { limit: usize::MAX },
+        });
+        let names = |columns: &Option<crate::spec::OneOrMany>| columns.as_ref().map_or(Vec::new(), |c| c.as_slice().to_vec());
+        let key = names(&recipe.split.key).iter().map(|name| at(name, "split.key column")).collect::<Result<_>>()?;
+        let stratify = Self::stratify_names(recipe).iter().map(|name| at(name, "split.stratify column")).collect::<Result<_>>()?;
+        let ledger = recipe.split.kind != SplitKind::None || label.is_some();
+        Ok(Self { schema: Arc::clone(schema), needs: needs.collect(), key, stratify, label, ledger })
+    }
+}
+
+impl Collect {
+    /// The columns that make the strata: those named, or the label's.
+    pub fn stratify_names(recipe: &Recipe) -> Vec<String> {
+        match (recipe.split.kind, &recipe.split.stratify, &recipe.label) {
+            (SplitKind::Stratified, Some(columns), _) => columns.as_slice().to_vec(),
+            (SplitKind::Stratified, None, Some(label)) => vec![label.column.clone()],
+            _ => Vec::new(),
+        }
+    }
+
+    /// The columns' summaries before the first row.
+    pub fn empty_columns(&self) -> Vec<ColumnSummary> {
+        let columns = self.schema.fields().iter().zip(&self.needs);
+        columns.map(|(field, need)| ColumnSummary::new(field.data_type(), *need)).collect()
+    }
+}
+
+/// What pass one learned of one column of one shard, or of all shards.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ColumnSummary {
+    /// Statistics and values.
+    pub state: ColumnState,
+    /// Bytes of all its texts and byte strings.
+    pub value_bytes: u64,
+}
+
+impl ColumnSummary {
+    fn new(data_type: &DataType, need: VocabularyNeed) -> Self {
+        Self { state: ColumnState::new(data_type, need), value_bytes: 0 }
+    }
+
+    /// Adds what another summary of the same column has seen.
+    ///
+    /// # Errors
+    /// As [`Summary::merge`].
+    pub fn merge(&mut self, later: Self) -> Result<()> {
+        self.value_bytes += later.value_bytes;
+        self.state.merge(later.state)
+    }
+}
+
+/// What pass one learned of one shard, as the state keeps it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ShardSummary {
+    /// Rows read.
+    pub rows: u64,
+    /// Rows without a label.
+    pub missing_label: u64,
+    /// The shard's own columns and types as far as they are known, as (name, type).
+    pub fields: Vec<(String, String)>,
+    /// Types the columns were read as, in the schema's order, as (name, type).
+    pub read_as: Vec<(String, String)>,
+    /// The strata by code.
+    pub strata: Vec<Stratum>,
+    /// The columns' summaries in the schema's order, encoded: most readers of a summary need the rest only.
+    pub columns: Vec<u8>,
+}
+
+/// How scanning a shard ended.
+pub enum Outcome {
+    /// All of it was read under the schema.
+    Done {
+        /// What was learned.
+        summary: ShardSummary,
+        /// The columns' summaries, also within `summary`.
+        columns: Vec<ColumnSummary>,
+        /// The decoded chunks, when they were asked for and there was room.
+        cached: Option<Vec<Chunk>>,
+    },
+    /// A value did not fit the schema: these are the types that hold all the shard's values.
+    Widened(ShardFields),
+}
+
+/// Names and types as a summary keeps them.
+pub fn type_names(schema: &SchemaRef) -> Vec<(String, String)> {
+    schema.fields().iter().map(|field| (field.name().clone(), field.data_type().to_string())).collect()
+}
+
+/// Reads a shard under the schema of `collect`, writing its ledger to `ledger`.
+///
+/// # Errors
+/// [`Error::Data`] that names the shard; [`Error::Memory`] when the vocabularies outgrow the budget.
+pub fn shard(engine: &Engine<'_>, shard: &Shard, opened: &Opened, collect: &Collect, ledger: &mut LedgerWriter, keep: bool) -> Result<Outcome> {
+    let mut columns = collect.empty_columns();
+    let mut strata = ShardStrata::new(collect.stratify.len());
+    let mut reservation = engine.budget.reserve("the columns' statistics", 0)?;
+    let (mut rows, mut missing_label) = (0, 0);
+    let mut cached = keep.then(Vec::new);
+    let mut windows = Windows::new(engine, shard, opened, &collect.schema, u64::MAX)?;
+    while let Some(window) = windows.next()? {
+        let chunks = window.chunks;
+        let parts = scan_columns(engine, &chunks, collect, &mut columns, cached.is_some())?;
+        let held: usize = columns.iter().map(|column| column.state.heap_bytes()).sum();
+        if !reservation.try_resize(held as u64) {
+            return Err(too_many_values(engine, collect, &columns, held));
+        }
+        let mut by_chunk = transpose(parts, chunks.len());
+        for (chunk, parts) in chunks.iter().zip(&mut by_chunk) {
+            if collect.ledger {
+                missing_label += append_rows(chunk, parts, collect, &mut strata, ledger).map_err(|e| e.in_shard(&shard.name))?;
+            }
+            rows += chunk.rows() as u64;
+        }
+        if let Some(kept) = &mut cached {
+            kept.extend(chunks.iter().zip(by_chunk).map(|(chunk, parts)| keep_decoded(chunk, parts)));
+        }
+        engine.observer.event(Event::Advance { rows: chunks.iter().map(|chunk| chunk.rows() as u64).sum(), bytes: window.bytes });
+    }
+    if let Some(fields) = windows.widened() {
+        return Ok(Outcome::Widened(fields));
+    }
+    let encoded = bincode::serde::encode_to_vec(&columns, bincode::config::standard());
+    let summary = ShardSummary {
+        rows,
+        missing_label,
+        fields: opened.fields().iter().map(|(name, data_type)| (name.clone(), data_type.to_string())).collect(),
+        read_as: type_names(&collect.schema),
+        strata: strata.finish(),
+        columns: encoded.map_err(|e| Error::failed("encoding a summary", e))?,
+    };
+    Ok(Outcome::Done { summary, columns, cached })
+}
+
+impl ShardSummary {
+    /// The columns' summaries, in the schema's order.
+    ///
+    /// # Errors
+    /// [`Error::Damaged`] when they cannot be decoded.
+    pub fn decode_columns(&self) -> Result<Vec<ColumnSummary>> {
+        let limited = bincode::config::standard().with_limit::<{ 4 << 30 }>();
+        bincode::serde::decode_from_slice(&self.columns, limited)
+            .map(|(columns, _)| columns)
+            .map_err(|e| Error::Damaged { what: "a shard's summary cannot be decoded".into(), source: Some(e.into()) })
+    }
+}
+
+/// What a column gives besides its statistics, for one chunk.
+#[derive(Default)]
+struct Part {
+    hashes: Vec<u64>,
+    ids: Ids,
+    present: Vec<bool>,
+    arrays: Vec<ArrayRef>,
+}
+
+/// Updates every column's summary with its values in `chunks`; the parts are by column, then by chunk.
+fn scan_columns(engine: &Engine<'_>, chunks: &[Chunk], collect: &Collect, columns: &mut [ColumnSummary], keep: bool) -> Result<Vec<Vec<Part>>> {
+    // Where columns are fewer than threads can share, each column's chunks are shared out as well.
+    let runs = (engine.threads() * 4).div_ceil(columns.len().max(1)).min(chunks.len()).max(1);
+    let run_chunks = chunks.len().div_ceil(runs).max(1);
+    engine.pool.install(|| {
+        columns.par_iter_mut().enumerate().map(|(at, summary)| {
+            if runs == 1 {
+                return chunks.iter().map(|chunk| scan_column(chunk, collect, at, summary, keep)).collect();
+            }
+            let scan_run = |run: &[Chunk]| {
+                let mut partial = ColumnSummary::new(collect.schema.field(at).data_type(), collect.needs[at]);
+                let parts = run.iter().map(|chunk| scan_column(chunk, collect, at, &mut partial, keep)).collect::<Result<Vec<_>>>()?;
+                Ok((partial, parts))
+            };
+            let mut all = Vec::with_capacity(chunks.len());
+            for run in chunks.par_chunks(run_chunks).map(scan_run).collect::<Vec<Result<_>>>() {
+                let (partial, parts) = run?;
+                summary.merge(partial)?;
+                all.extend(parts);
+            }
+            Ok(all)
+        }).collect()
+    })
+}
+
+fn scan_column(chunk: &Chunk, collect: &Collect, at: usize, summary: &mut ColumnSummary, keep: bool) -> Result<Part> {
+    let (is_key, is_stratum, is_label) = (collect.key.contains(&at), collect.stratify.contains(&at), collect.label == Some(at));
+    let mut part = Part::default();
+    chunk.for_each_array(&collect.schema, at, &mut |_, array| {
+        summary.state.update(&array)?;
+        summary.value_bytes += value_bytes(&array);
+        if is_key {
+            hash::fields(&array, &mut part.hashes)?;
+        }
+        if is_stratum {
+            part.ids.append(&array)?;
+        }
+        if is_label {
+            append_present(&array, &mut part.present);
+        }
+        if keep {
+            part.arrays.push(array);
+        }
+        Ok(())
+    })?;
+    Ok(part)
+}
+
+/// Bytes of the texts of an array.
+fn value_bytes(array: &ArrayRef) -> u64 {
+    match array.data_type() {
+        DataType::Utf8 => array.as_string::<i32>().value_data().len() as u64,
+        DataType::Binary => array.as_binary::<i32>().value_data().len() as u64,
+        DataType::Dictionary(_, _) => array.as_dictionary_opt::<Int32Type>().map_or(0, |dictionary| {
+            let Some(values) = dictionary.values().as_string_opt::<i32>() else { return 0 };
+            dictionary.keys().iter().flatten().map(|key| values.value_length(key as usize) as u64).sum()
+        }),
+        _ => 0,
+    }
+}
+
+/// Whether each row has a label: NaN is none.
+fn append_present(array: &ArrayRef, present: &mut Vec<bool>) {
+    let nulls = array.logical_nulls();
+    let start = present.len();
+    present.extend((0..array.len()).map(|row| nulls.as_ref().is_none_or(|nulls| nulls.is_valid(row))));
+    let not_a_number = |at: usize, nan: bool, present: &mut Vec<bool>| {
+        if nan {
+            present[start + at] = false;
+        }
+    };
+    match array.data_type() {
+        DataType::Float64 => {
+            let values = array.as_primitive::<arrow::datatypes::Float64Type>().values();
+            values.iter().enumerate().for_each(|(at, value)| not_a_number(at, value.is_nan(), present));
+        }
+        DataType::Float32 => {
+            let values = array.as_primitive::<arrow::datatypes::Float32Type>().values();
+            values.iter().enumerate().for_each(|(at, value)| not_a_number(at, value.is_nan(), present));
+        }
+        _ => {}
+    }
+}
+
+fn transpose(columns: Vec<Vec<Part>>, chunks: usize) -> Vec<Vec<Part>> {
+    let mut by_chunk: Vec<Vec<Part>> = (0..chunks).map(|_| Vec::with_capacity(columns.len())).collect();
+    for column in columns {
+        for (chunk, part) in by_chunk.iter_mut().zip(column) {
+            chunk.push(part);
+        }
+    }
+    by_chunk
+}
+
+/// Adds a chunk's rows to the ledger; returns how many have no label.
+fn append_rows(chunk: &Chunk, parts: &mut [Part], collect: &Collect, strata: &mut ShardStrata, ledger: &mut LedgerWriter) -> Result<u64> {
+    let rows = chunk.rows();
+    let first = chunk.first_row();
+    // A column may stand in the key and in the strata, or twice in one: ids are taken once and lent.
+    let ids: Vec<Ids> = collect.stratify.iter().map(|&at| std::mem::take(&mut parts[at].ids)).collect();
+    let present = collect.label.map(|at| std::mem::take(&mut parts[at].present));
+    let codes = strata.append(&ids, present.as_deref(), rows)?;
+    let hashes = match collect.key.as_slice() {
+        [] => hash::of_positions(chunk.shard(), first..first + rows as u64),
+        [one] => std::mem::take(&mut parts[*one].hashes),
+        several => hash::combine(&several.iter().map(|&at| parts[at].hashes.clone()).collect::<Vec<_>>()),
+    };
+    ledger.append(&codes, &hashes)?;
+    Ok(present.map_or(0, |present| present.iter().filter(|present| !**present).count() as u64))
+}
+
+fn keep_decoded(chunk: &Chunk, parts: Vec<Part>) -> Chunk {
+    Chunk::Decoded(Decoded {
+        shard: chunk.shard().into(),
+        first_row: chunk.first_row(),
+        rows: chunk.rows(),
+        columns: parts.into_iter().map(|part| part.arrays).collect(),
+    })
+}
+
+fn too_many_values(engine: &Engine<'_>, collect: &Collect, columns: &[ColumnSummary], held: usize) -> Error {
+    let largest = columns.iter().enumerate().max_by_key(|(at, column)| (column.state.heap_bytes(), std::cmp::Reverse(*at)));
+    let (name, distinct) = largest.map_or((String::new(), 0), |(at, column)| {
+        (collect.schema.field(at).name().clone(), column.state.distinct().0)
+    });
+    Error::Memory {
+        what: format!("the vocabularies: column `{name}` alone has {distinct} distinct values so far; together that"),
+        needed: held as u64,
+        limit: engine.budget.limit(),
+        advice: format!(", or take column `{name}` out of the encoders and imputers"),
+    }
+}

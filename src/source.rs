@@ -1,0 +1,207 @@
+//! Where the rows come from: shards are discovered, opened, and read in chunks whose columns are decoded one by one.
+//! Nothing above this layer opens a shard; nothing here knows what the columns are for.
+
+use std::sync::Arc;
+
+use arrow::array::{Array, ArrayRef, new_null_array};
+use arrow::datatypes::{DataType, SchemaRef};
+
+use crate::error::{Error, Result, Site};
+use crate::schema;
+use crate::spec::Input;
+
+pub mod compression;
+pub mod discover;
+pub mod parquet;
+pub mod text;
+
+pub use discover::{Shard, ShardFormat};
+
+/// Rows that are decoded from a column at once: small enough that a column's values stay in cache between the steps.
+pub const BATCH_ROWS: usize = 16_384;
+
+/// What the recipe says of reading shards of any format.
+#[derive(Debug, Clone, Default)]
+pub struct SourceOptions {
+    signature: Option<Arc<[String]>>,
+}
+
+impl SourceOptions {
+    /// The options of `input`; reads the signature file, if one is named.
+    ///
+    /// # Errors
+    /// [`Error::Io`] when it cannot be read, [`Error::Recipe`] when it names no columns or one twice.
+    pub fn new(input: &Input) -> Result<Self> {
+        let Some(path) = &input.signature else { return Ok(Self::default()) };
+        let path = std::path::Path::new(path);
+        let text = std::fs::read_to_string(path).map_err(|e| Error::io("read", path, e))?;
+        let names: Vec<String> = text.trim().split(',').map(|name| name.trim().to_string()).collect();
+        if let Some(at) = (0..names.len()).find(|&at| names[at].is_empty() || names[..at].contains(&names[at])) {
+            let message = format!("signature {}: name {} (`{}`) is empty or stands there twice", path.display(), at + 1, names[at]);
+            return Err(Error::Recipe(message));
+        }
+        Ok(Self { signature: Some(names.into()) })
+    }
+
+    /// The names of the columns of text shards, when a signature gives them.
+    pub fn signature_names(&self) -> Option<&[String]> {
+        self.signature.as_deref()
+    }
+}
+
+/// A shard whose header or footer has been read.
+pub enum Opened {
+    /// Apache Parquet.
+    Parquet(Arc<parquet::ParquetShard>),
+}
+
+impl Opened {
+    /// Opens `shard` and reads what it says of its columns.
+    ///
+    /// # Errors
+    /// [`Error::Data`] that names the shard when it cannot be read.
+    pub fn open(shard: &Shard, _options: &SourceOptions) -> Result<Self> {
+        match shard.format {
+            ShardFormat::Parquet => Ok(Self::Parquet(Arc::new(parquet::ParquetShard::open(shard)?))),
+            _ => todo!(),
+        }
+    }
+
+    /// The columns' names and types, as far as they are known without reading all rows.
+    pub fn fields(&self) -> schema::ShardFields {
+        match self {
+            Self::Parquet(shard) => shard.fields(),
+        }
+    }
+
+    /// Hash of the content's telling part: another one means another file.
+    pub fn fingerprint(&self) -> u128 {
+        match self {
+            Self::Parquet(shard) => shard.footer_hash(),
+        }
+    }
+
+    /// Number of rows, when it is known without reading them.
+    pub fn rows(&self) -> Option<u64> {
+        match self {
+            Self::Parquet(shard) => Some(shard.rows()),
+        }
+    }
+}
+
+/// A run of consecutive rows of one shard, whose columns can be decoded independently of each other.
+#[derive(Clone)]
+pub enum Chunk {
+    /// Rows of a Parquet row group, still on disk.
+    RowGroup(parquet::RowGroupRange),
+    /// Rows that are decoded already, in batches.
+    Decoded(Decoded),
+}
+
+/// Decoded rows: for each column of the unified schema its arrays, all columns cut at the same rows.
+#[derive(Clone)]
+pub struct Decoded {
+    /// Name of the shard.
+    pub shard: Arc<str>,
+    /// Row of the shard that the first array starts at.
+    pub first_row: u64,
+    /// Number of rows.
+    pub rows: usize,
+    /// Arrays by column.
+    pub columns: Vec<Vec<ArrayRef>>,
+}
+
+impl Chunk {
+    /// Bytes it holds in memory.
+    pub fn held_bytes(&self) -> u64 {
+        match self {
+            Self::RowGroup(_) => 0,
+            Self::Decoded(decoded) => decoded.columns.iter().flatten().map(|array| array.get_array_memory_size() as u64).sum(),
+        }
+    }
+
+    /// Number of rows.
+    pub fn rows(&self) -> usize {
+        match self {
+            Self::RowGroup(range) => range.rows(),
+            Self::Decoded(decoded) => decoded.rows,
+        }
+    }
+
+    /// Row of the shard that the chunk starts at.
+    pub fn first_row(&self) -> u64 {
+        match self {
+            Self::RowGroup(range) => range.first_row(),
+            Self::Decoded(decoded) => decoded.first_row,
+        }
+    }
+
+    /// Name of the shard the rows are from.
+    pub fn shard(&self) -> &str {
+        match self {
+            Self::RowGroup(range) => range.shard(),
+            Self::Decoded(decoded) => &decoded.shard,
+        }
+    }
+
+    /// Lengths of the arrays that every column of the chunk is decoded in.
+    pub fn batches(&self) -> Vec<usize> {
+        match self {
+            Self::RowGroup(range) => range.batches(),
+            Self::Decoded(decoded) => decoded.columns.first().map_or_else(Vec::new, |arrays| arrays.iter().map(|a| a.len()).collect()),
+        }
+    }
+
+    /// Decodes column `column` of `schema` and hands its arrays over in order: of the schema's type, or of
+    /// `Dictionary(Int32, Utf8)` for text. `visit` gets each array and its first row within the chunk.
+    ///
+    /// # Errors
+    /// [`Error::Data`] that names shard and column when it cannot be decoded, and whatever `visit` returns.
+    pub fn for_each_array(
+        &self,
+        schema: &SchemaRef,
+        column: usize,
+        visit: &mut dyn FnMut(usize, ArrayRef) -> Result<()>,
+    ) -> Result<()> {
+        let name = schema.field(column).name();
+        let outcome = match self {
+            Self::RowGroup(range) => {
+                let attempt = std::panic::AssertUnwindSafe(|| range.for_each_array(schema, column, visit));
+                std::panic::catch_unwind(attempt).unwrap_or_else(|panic| {
+                    Err(Error::unreadable(Site::default(), "the decoder gave up; the shard is probably damaged", panic_text(&*panic)))
+                })
+            }
+            Self::Decoded(decoded) => {
+                let mut first = 0;
+                decoded.columns[column].iter().try_for_each(|array| {
+                    let at = first;
+                    first += array.len();
+                    visit(at, Arc::clone(array))
+                })
+            }
+        };
+        outcome.map_err(|e| e.in_shard(self.shard()).in_column(name))
+    }
+}
+
+fn panic_text(panic: &(dyn std::any::Any + Send)) -> String {
+    panic
+        .downcast_ref::<String>()
+        .cloned()
+        .or_else(|| panic.downcast_ref::<&str>().map(ToString::to_string))
+        .unwrap_or_else(|| "panic".to_string())
+}
+
+/// `array` as the schema wants it; text in a dictionary is left there.
+fn conform(array: ArrayRef, target: &DataType, first_row: u64) -> Result<ArrayRef> {
+    let is_text_dictionary = matches!(array.data_type(), DataType::Dictionary(_, values) if **values == DataType::Utf8);
+    if is_text_dictionary && *target == DataType::Utf8 {
+        return Ok(array);
+    }
+    schema::conform(&array, target, first_row)
+}
+
+/// Arrays of nulls for a column that a shard lacks, cut as `batches` says.
+fn nulls(target: &DataType, batches: &[usize]) -> Vec<ArrayRef> {
+    batches.iter().map(|&rows| new_null_array(target, rows)).collect()
+}

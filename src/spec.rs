@@ -1,0 +1,555 @@
+//! The recipe as types: what a user may ask for, with its defaults. Serde reads it, schemars describes it; the checks
+//! that need more than one key are in [`check`]. It never looks at data.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+pub mod check;
+pub mod keys;
+mod values;
+
+pub use values::{ByteSize, OneOrMany, Sizes};
+
+/// A whole recipe. Every key has a default or none.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Recipe {
+    /// What is read.
+    pub input: Input,
+    /// The column to learn to predict.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub label: Option<Label>,
+    /// Which row goes where.
+    pub split: Split,
+    /// What is done to the columns, in order.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub transform: Vec<Transform>,
+    /// What is written.
+    pub output: Output,
+    /// How it is run; never changes a byte of the output.
+    pub run: Run,
+}
+
+/// `[input]`
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Input {
+    /// File, directory, glob, or a list of them.
+    pub path: OneOrMany,
+    /// Format of the shards: by name, then by content.
+    pub format: InputFormat,
+    /// A file with comma-separated names for the columns of CSV and TSV shards, which then have no header line.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub signature: Option<String>,
+    /// What to do when a shard lacks a column of the first shard.
+    pub missing_columns: MissingColumns,
+    /// What to do when a shard has a column that the first shard has not.
+    pub extra_columns: ExtraColumns,
+    /// Types that override what the shards say, by column.
+    pub schema: std::collections::BTreeMap<String, TypeName>,
+}
+
+impl Default for Input {
+    fn default() -> Self {
+        Self {
+            path: OneOrMany::default(),
+            format: InputFormat::Auto,
+            signature: None,
+            missing_columns: MissingColumns::Insert,
+            extra_columns: ExtraColumns::Raise,
+            schema: std::collections::BTreeMap::new(),
+        }
+    }
+}
+
+/// `input.format`
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum InputFormat {
+    /// By name, then by content.
+    Auto,
+    /// Apache Parquet.
+    Parquet,
+    /// Comma-separated values.
+    Csv,
+    /// Tab-separated values.
+    Tsv,
+    /// JSON, one object a line.
+    Json,
+    /// JSON, one object a line.
+    Jsonl,
+}
+
+/// `input.missing_columns`
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum MissingColumns {
+    /// The column is null in that shard.
+    Insert,
+    /// An error that names shard and column.
+    Raise,
+}
+
+/// `input.extra_columns`
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum ExtraColumns {
+    /// An error that names shard and column.
+    Raise,
+    /// The column is passed over.
+    Ignore,
+}
+
+/// A type in `input.schema`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum TypeName {
+    /// True or false.
+    Bool,
+    /// 32-bit signed integer.
+    Int32,
+    /// 64-bit signed integer.
+    Int64,
+    /// 32-bit float.
+    Float32,
+    /// 64-bit float.
+    Float64,
+    /// UTF-8 text.
+    String,
+    /// Calendar date.
+    Date,
+    /// Microseconds, without a zone.
+    Timestamp,
+}
+
+/// `[label]`
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Label {
+    /// The label's column. Not numeric: classes are sorted and mapped to 0..k-1 over all shards. Rows without a label
+    /// are dropped and counted.
+    pub column: String,
+}
+
+/// `[split]`
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Split {
+    /// Name of the one split of kind none.
+    pub name: String,
+    /// How rows are assigned.
+    pub kind: SplitKind,
+    /// Share of each split, in order; they sum to 1.
+    pub sizes: Sizes,
+    /// Columns whose every combination keeps its share in every split; default the label's.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub stratify: Option<OneOrMany>,
+    /// Row identity to hash, one column or several; default shard name and row number.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub key: Option<OneOrMany>,
+    /// Seed of the rank hash.
+    pub random_state: u64,
+}
+
+impl Default for Split {
+    fn default() -> Self {
+        Self {
+            name: "data".into(),
+            kind: SplitKind::None,
+            sizes: Sizes::default(),
+            stratify: None,
+            key: None,
+            random_state: 42,
+        }
+    }
+}
+
+/// `split.kind`
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum SplitKind {
+    /// One split that holds every row.
+    None,
+    /// Exact sizes, rows by hash.
+    Random,
+    /// Exact sizes in every stratum, rows by hash.
+    Stratified,
+}
+
+/// One `[[transform]]`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(tag = "op", rename_all = "snake_case")]
+pub enum Transform {
+    /// (x - mean) / std over all rows.
+    StandardScaler(StandardScaler),
+    /// x scaled to `feature_range` by the minimum and maximum of all rows.
+    MinMaxScaler(MinMaxScaler),
+    /// Missing values replaced.
+    SimpleImputer(SimpleImputer),
+    /// Categories to integers.
+    OrdinalEncoder(OrdinalEncoder),
+    /// Categories to one 0/1 column each.
+    OneHotEncoder(OneHotEncoder),
+}
+
+impl Transform {
+    /// The selector of the columns the step works on.
+    pub fn columns(&self) -> &OneOrMany {
+        match self {
+            Self::StandardScaler(op) => &op.columns,
+            Self::MinMaxScaler(op) => &op.columns,
+            Self::SimpleImputer(op) => &op.columns,
+            Self::OrdinalEncoder(op) => &op.columns,
+            Self::OneHotEncoder(op) => &op.columns,
+        }
+    }
+
+    /// The step's name as a recipe writes it.
+    pub fn op(&self) -> &'static str {
+        match self {
+            Self::StandardScaler(_) => "standard_scaler",
+            Self::MinMaxScaler(_) => "min_max_scaler",
+            Self::SimpleImputer(_) => "simple_imputer",
+            Self::OrdinalEncoder(_) => "ordinal_encoder",
+            Self::OneHotEncoder(_) => "one_hot_encoder",
+        }
+    }
+}
+
+/// `op = "standard_scaler"`
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct StandardScaler {
+    /// Name, glob, list of them, or `@numeric` and the like.
+    pub columns: OneOrMany,
+    /// Subtract the mean.
+    #[serde(default = "yes")]
+    pub with_mean: bool,
+    /// Divide by the standard deviation; a constant column is divided by 1.
+    #[serde(default = "yes")]
+    pub with_std: bool,
+    /// Divisor of the variance is n - ddof. scikit-learn's is 0.
+    #[serde(default)]
+    pub ddof: u8,
+}
+
+/// `op = "min_max_scaler"`
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct MinMaxScaler {
+    /// Name, glob, list of them, or `@numeric` and the like.
+    pub columns: OneOrMany,
+    /// Smallest and largest value of the result.
+    #[serde(default = "unit_range")]
+    pub feature_range: (f64, f64),
+    /// Keep values that the fit never saw inside the range.
+    #[serde(default)]
+    pub clip: bool,
+}
+
+/// `op = "simple_imputer"`
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct SimpleImputer {
+    /// Name, glob, list of them, or `@numeric` and the like.
+    pub columns: OneOrMany,
+    /// What a missing value becomes.
+    #[serde(default)]
+    pub strategy: ImputeStrategy,
+    /// The value of strategy `constant`; default 0, or `missing_value` for text.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fill_value: Option<Scalar>,
+    /// Add a column `missingindicator_NAME` for each column that has a missing value.
+    #[serde(default)]
+    pub add_indicator: bool,
+}
+
+/// `simple_imputer.strategy`
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum ImputeStrategy {
+    /// The mean of all rows; numbers only.
+    #[default]
+    Mean,
+    /// The most frequent value; the smallest of several.
+    MostFrequent,
+    /// `fill_value`.
+    Constant,
+}
+
+/// A value in a recipe.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(untagged)]
+pub enum Scalar {
+    /// true or false.
+    Bool(bool),
+    /// An integer.
+    Int(i64),
+    /// A float.
+    Float(f64),
+    /// Text.
+    Text(String),
+}
+
+/// `op = "ordinal_encoder"`
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct OrdinalEncoder {
+    /// Name, glob, list of them, or `@categorical` and the like.
+    pub columns: OneOrMany,
+    /// Order of the codes.
+    #[serde(default)]
+    pub order: CategoryOrder,
+    /// What a category becomes that the fit never saw.
+    #[serde(default)]
+    pub handle_unknown: OrdinalUnknown,
+    /// The code of an unknown category, with `use_encoded_value`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unknown_value: Option<i32>,
+    /// The code of a missing value; default null.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub encoded_missing_value: Option<i32>,
+    /// Categories rarer than this share one code: a count (integer) or a share of the rows (float).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub min_frequency: Option<Frequency>,
+    /// At most so many codes, the one of infrequent categories among them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_categories: Option<usize>,
+}
+
+/// `op = "one_hot_encoder"`
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct OneHotEncoder {
+    /// Name, glob, list of them, or `@categorical` and the like.
+    pub columns: OneOrMany,
+    /// Leave one category out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub drop: Option<OneHotDrop>,
+    /// What a category becomes that the fit never saw.
+    #[serde(default)]
+    pub handle_unknown: OneHotUnknown,
+    /// Categories rarer than this share one column: a count (integer) or a share of the rows (float).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub min_frequency: Option<Frequency>,
+    /// At most so many columns, the one of infrequent categories among them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_categories: Option<usize>,
+}
+
+/// `ordinal_encoder.order`
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum CategoryOrder {
+    /// Text by bytes, numbers by value.
+    #[default]
+    Lexical,
+    /// Most frequent first; ties lexically.
+    Frequency,
+}
+
+/// `ordinal_encoder.handle_unknown`
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum OrdinalUnknown {
+    /// An error that names the category.
+    #[default]
+    Error,
+    /// `unknown_value`.
+    UseEncodedValue,
+}
+
+/// `one_hot_encoder.drop`
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum OneHotDrop {
+    /// The first category of every column.
+    First,
+    /// The first category of columns with two.
+    IfBinary,
+}
+
+/// `one_hot_encoder.handle_unknown`
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum OneHotUnknown {
+    /// An error that names the category.
+    #[default]
+    Error,
+    /// All columns 0.
+    Ignore,
+    /// The column of infrequent categories if there is one, else all 0.
+    InfrequentIfExist,
+}
+
+/// `min_frequency`: a count or a share.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(untagged)]
+pub enum Frequency {
+    /// Rows.
+    Count(u64),
+    /// Share of all rows.
+    Share(f64),
+}
+
+/// `[output]`
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Output {
+    /// Directory that appears whole or not at all.
+    pub path: String,
+    /// Format of the parts.
+    pub format: OutputFormat,
+    /// How parts are laid out.
+    pub layout: Layout,
+    /// Rows a part; only a split's last has fewer.
+    pub shard_rows: u64,
+    /// Compression; default snappy for Parquet, none for text.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub compression: Option<Compression>,
+    /// Type of scaled columns.
+    pub float: FloatType,
+    /// Format of the metadata file.
+    pub metadata: MetadataFormat,
+}
+
+impl Default for Output {
+    fn default() -> Self {
+        Self {
+            path: "out".into(),
+            format: OutputFormat::Parquet,
+            layout: Layout::Shards,
+            shard_rows: 100_000,
+            compression: None,
+            float: FloatType::Float64,
+            metadata: MetadataFormat::Json,
+        }
+    }
+}
+
+impl Output {
+    /// The compression in force: what was asked for, or the format's default.
+    pub fn compression(&self) -> Compression {
+        self.compression.unwrap_or(match self.format {
+            OutputFormat::Parquet => Compression::Snappy,
+            OutputFormat::Csv | OutputFormat::Tsv | OutputFormat::Jsonl => Compression::None,
+        })
+    }
+}
+
+/// `output.format`
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum OutputFormat {
+    /// Apache Parquet.
+    Parquet,
+    /// Comma-separated values with a header line.
+    Csv,
+    /// Tab-separated values with a header line.
+    Tsv,
+    /// JSON, one object a line.
+    Jsonl,
+}
+
+/// `output.layout`
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Layout {
+    /// `SPLIT/part-00000.EXT` …
+    Shards,
+    /// `SPLIT/SPLIT_processed_data.EXT`
+    Single,
+}
+
+/// `output.compression`
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Compression {
+    /// Parquet only.
+    Snappy,
+    /// Parquet and text.
+    Zstd,
+    /// Parquet only.
+    Lz4,
+    /// Text only.
+    Gzip,
+    /// Not compressed.
+    None,
+}
+
+/// `output.float`
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum FloatType {
+    /// Rounded from the 64-bit result.
+    Float32,
+    /// As computed.
+    Float64,
+}
+
+/// `output.metadata`
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum MetadataFormat {
+    /// Statistics of every column.
+    Json,
+    /// `varname,iscategory,datatype`.
+    Mods,
+    /// No metadata file.
+    None,
+}
+
+/// `[run]`
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Run {
+    /// Worker threads; 0 is one a core.
+    pub threads: usize,
+    /// Ceiling for the process.
+    pub memory: ByteSize,
+    /// Whether decoded columns are kept between the passes.
+    pub mode: Mode,
+    /// What to do with a state that is there.
+    pub resume: Resume,
+    /// State directory; default the output's name + `.state`, beside it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub state: Option<String>,
+}
+
+impl Default for Run {
+    fn default() -> Self {
+        Self { threads: 0, memory: ByteSize(2 << 30), mode: Mode::Auto, resume: Resume::IfPossible, state: None }
+    }
+}
+
+/// `run.mode`
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Mode {
+    /// In memory when the decoded columns fit the budget.
+    Auto,
+    /// Every pass reads the shards.
+    Streaming,
+    /// Pass one keeps the decoded columns.
+    InMemory,
+}
+
+/// `run.resume`
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Resume {
+    /// Go on where the state allows, else start over.
+    IfPossible,
+    /// Go on without looking at the shards again, or fail.
+    Always,
+    /// Start over.
+    Never,
+}
+
+fn yes() -> bool {
+    true
+}
+
+fn unit_range() -> (f64, f64) {
+    (0.0, 1.0)
+}

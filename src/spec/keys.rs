@@ -1,0 +1,204 @@
+//! From text to a [`Recipe`]: TOML or JSON is read to one tree, `--set` is laid over it, every key is held against the
+//! recipe's JSON Schema, and only then do the types read it.
+
+use serde::Deserialize;
+use serde_json::{Map, Value};
+
+use super::Recipe;
+use crate::error::{Error, Result, did_you_mean};
+
+/// Keys that are part of the recipe's design and do not work yet.
+const NOT_YET_KEYS: &[&str] = &[
+    "dedupe",
+    "fit",
+    "input.bad_rows",
+    "input.bad_shards",
+    "input.max_bad_rows",
+    "input.max_bad_shards",
+    "input.null_values",
+    "input.encoding_errors",
+    "input.delimiter",
+    "split.groups",
+    "split.missing_groups",
+    "split.group_sizes",
+    "split.time",
+    "split.cutoff",
+    "split.gap",
+    "split.oot_exclude",
+    "split.folds",
+    "split.fold_column",
+    "split.rest",
+];
+
+/// Values that are part of the recipe's design and do not work yet.
+const NOT_YET_KINDS: &[&str] = &["grouped", "stratified_grouped", "temporal", "temporal_quantile", "kfold"];
+const NOT_YET_OPS: &[&str] = &["rename", "cast", "concat", "row_max", "drop", "keep"];
+
+/// The JSON Schema of a recipe.
+pub fn json_schema() -> Value {
+    schemars::schema_for!(Recipe).to_value()
+}
+
+/// Reads a recipe's text, TOML or JSON, to a tree.
+///
+/// # Errors
+/// [`Error::Recipe`] that names `origin` and the line.
+pub fn parse(text: &str, origin: &str) -> Result<Value> {
+    if text.trim_start().starts_with('{') {
+        return serde_json::from_str(text).map_err(|e| Error::Recipe(format!("{origin}: {e}")));
+    }
+    let table: toml::Table = toml::from_str(text).map_err(|e| Error::Recipe(format!("{origin}: {e}")))?;
+    serde_json::to_value(table).map_err(|e| Error::Recipe(format!("{origin}: {e}")))
+}
+
+/// Lays `KEY=VALUE` over a tree: the key is dotted, the value TOML; what is no TOML value is taken as text.
+///
+/// # Errors
+/// [`Error::Recipe`] when there is no `=`, or a key on the way is no table.
+pub fn set(tree: &mut Value, assignment: &str) -> Result<()> {
+    let (key, text) = assignment
+        .split_once('=')
+        .ok_or_else(|| Error::Recipe(format!("--set {assignment}: write KEY=VALUE, as in --set output.shard_rows=50000")))?;
+    let value = toml::from_str::<toml::Table>(&format!("value = {text}"))
+        .ok()
+        .and_then(|mut table| serde_json::to_value(table.remove("value")?).ok())
+        .unwrap_or_else(|| Value::String(text.to_string()));
+    put(tree, key.trim(), value)
+}
+
+/// Puts `value` at a dotted key.
+///
+/// # Errors
+/// [`Error::Recipe`] when a key on the way is no table.
+pub fn put(tree: &mut Value, dotted: &str, value: Value) -> Result<()> {
+    let mut node = tree;
+    let mut keys = dotted.split('.').peekable();
+    while let Some(key) = keys.next() {
+        let table = match node {
+            Value::Object(table) => table,
+            _ => return Err(Error::Recipe(format!("`{dotted}`: what stands before `.{key}` is no table"))),
+        };
+        if keys.peek().is_none() {
+            table.insert(key.to_string(), value);
+            return Ok(());
+        }
+        node = table.entry(key).or_insert_with(|| Value::Object(Map::new()));
+    }
+    Ok(())
+}
+
+/// Checks every key of a tree against the recipe's types and reads it.
+///
+/// # Errors
+/// [`Error::Recipe`] that names the key: unknown (with the nearest known one), not available yet, or of a wrong type.
+pub fn read(tree: &Value) -> Result<Recipe> {
+    let schema = json_schema();
+    refuse_not_yet(tree)?;
+    check_keys(tree, &schema, &schema, "")?;
+    read_sections(tree)
+}
+
+fn refuse_not_yet(tree: &Value) -> Result<()> {
+    let not_yet = |what: String| Err(Error::Recipe(format!("{what} is not available yet in this version of twopass")));
+    for key in NOT_YET_KEYS {
+        if tree.pointer(&format!("/{}", key.replace('.', "/"))).is_some() {
+            return not_yet(format!("`{key}`"));
+        }
+    }
+    if let Some(kind) = tree.pointer("/split/kind").and_then(Value::as_str)
+        && NOT_YET_KINDS.contains(&kind)
+    {
+        return not_yet(format!("split.kind = \"{kind}\""));
+    }
+    let ops = tree.get("transform").and_then(Value::as_array).into_iter().flatten();
+    match ops.filter_map(|step| step.get("op")?.as_str()).find(|op| NOT_YET_OPS.contains(op)) {
+        Some(op) => not_yet(format!("op = \"{op}\"")),
+        None => Ok(()),
+    }
+}
+
+/// Every object's keys must be among the schema's properties at that place.
+fn check_keys(value: &Value, node: &Value, root: &Value, path: &str) -> Result<()> {
+    match value {
+        Value::Object(table) => {
+            let Some(known) = properties(node, root, value) else { return Ok(()) };
+            for (key, inner) in table {
+                let here = if path.is_empty() { key.clone() } else { format!("{path}.{key}") };
+                let Some((_, schema)) = known.iter().find(|(name, _)| name == key) else {
+                    let near = did_you_mean(key, known.iter().map(|(name, _)| name.as_str()));
+                    return Err(Error::Recipe(format!("unknown key `{here}`{near}")));
+                };
+                check_keys(inner, schema, root, &here)?;
+            }
+            Ok(())
+        }
+        Value::Array(items) => {
+            let item_schema = resolve(node, root).get("items").cloned().unwrap_or(Value::Null);
+            items.iter().enumerate().try_for_each(|(at, item)| check_keys(item, &item_schema, root, &format!("{path}[{at}]")))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn resolve<'a>(node: &'a Value, root: &'a Value) -> &'a Value {
+    match node.get("$ref").and_then(Value::as_str) {
+        Some(reference) => root.pointer(reference.trim_start_matches('#')).unwrap_or(&Value::Null),
+        None => node,
+    }
+}
+
+/// The properties that an object may have under a schema node; nothing when it may have any.
+fn properties(node: &Value, root: &Value, value: &Value) -> Option<Vec<(String, Value)>> {
+    let mut found: Vec<(String, Value)> = Vec::new();
+    for part in [node, resolve(node, root)] {
+        if part.get("additionalProperties").is_some_and(|any| any.as_bool() != Some(false)) {
+            return None;
+        }
+        if let Some(table) = part.get("properties").and_then(Value::as_object) {
+            found.extend(table.iter().map(|(name, schema)| (name.clone(), schema.clone())));
+        }
+        let variants = ["oneOf", "anyOf"].iter().filter_map(|key| part.get(key)?.as_array()).flatten();
+        for variant in variants.filter(|variant| fits_tag(variant, value)) {
+            found.extend(properties(variant, root, value).unwrap_or_default());
+        }
+    }
+    (!found.is_empty()).then_some(found)
+}
+
+/// Whether a variant of a tagged enum is the one whose tag the value carries; a value with an unknown tag fits all.
+fn fits_tag(variant: &Value, value: &Value) -> bool {
+    match (variant.pointer("/properties/op/const"), value.get("op")) {
+        (Some(tag), Some(op)) => tag == op,
+        _ => true,
+    }
+}
+
+/// Reads the sections one by one, so that an error says which one it is in.
+fn read_sections(tree: &Value) -> Result<Recipe> {
+    fn section<T: serde::de::DeserializeOwned + Default>(tree: &Value, name: &str) -> Result<T> {
+        match tree.get(name) {
+            None => Ok(T::default()),
+            Some(value) => T::deserialize(value).map_err(|e| wrong(name, &e)),
+        }
+    }
+    fn wrong(place: &str, e: &serde_json::Error) -> Error {
+        Error::Recipe(format!("[{place}] {e}"))
+    }
+    let steps = match tree.get("transform") {
+        None => Vec::new(),
+        Some(Value::Array(steps)) => steps
+            .iter()
+            .enumerate()
+            .map(|(at, step)| super::Transform::deserialize(step).map_err(|e| wrong(&format!("transform {}", at + 1), &e)))
+            .collect::<Result<_>>()?,
+        Some(_) => return Err(Error::Recipe("`transform` is a list of tables: write [[transform]] for each step".into())),
+    };
+    Ok(Recipe {
+        input: section(tree, "input")?,
+        label: section(tree, "label")?,
+        split: section(tree, "split")?,
+        transform: steps,
+        output: section(tree, "output")?,
+        run: section(tree, "run")?,
+    })
+}

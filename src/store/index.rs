@@ -1,0 +1,125 @@
+//! The state's log in sled: small entries under consecutive numbers, only ever appended. The one place that names sled.
+//! Never deletes or overwrites: what holds now is what replaying the log says.
+//!
+//! Consecutive numbers as keys make a lost entry visible as a gap; lost at the end, it is as if it had not been
+//! committed. sled recovers by dropping what it cannot read, so every value is a framed record with its own checksum.
+
+use std::fs::File;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::{Path, PathBuf};
+use std::thread;
+use std::time::Duration;
+
+use super::disk;
+use super::frame::{self, Kind};
+use super::record::Event;
+use crate::error::{Cause, Error, Result};
+
+const CACHE_BYTES: u64 = 16 << 20;
+
+/// sled is good with small values; over 128 KiB they would become files of their own that are never synced.
+const MAX_VALUE_BYTES: usize = 32 << 10;
+
+/// How often, 10 ms apart, a database is tried that another handle of this process is still letting go of.
+const LOCK_ATTEMPTS: usize = 200;
+
+/// The open log.
+pub(super) struct Index {
+    db: sled::Db,
+    /// sled's `flush` leaves out the file's length on Linux: this handle is for the real sync.
+    file: File,
+    dir: PathBuf,
+    next: u64,
+}
+
+impl Index {
+    /// Opens or creates the log in `dir` and gives its entries in order.
+    ///
+    /// # Errors
+    /// [`Error::Damaged`] when sled or an entry is not readable; [`Error::Io`].
+    pub(super) fn open(dir: &Path) -> Result<(Self, Vec<Event>)> {
+        disk::create_dir_all(dir)?;
+        remove_unfinished_snapshots(dir)?;
+        let db = open_sled(dir)?;
+        let events = replay(&db)?;
+        let path = dir.join("db");
+        let index = Self { db, file: disk::open(&path)?, dir: dir.to_path_buf(), next: events.len() as u64 };
+        // sled creates its files without syncing their names.
+        index.sync()?;
+        disk::sync_dir(dir)?;
+        Ok((index, events))
+    }
+
+    /// Appends an entry; it is durable when this returns.
+    ///
+    /// # Errors
+    /// [`Error::Failed`] from sled or for an entry that is too large, [`Error::Io`].
+    pub(super) fn append(&mut self, event: &Event) -> Result<()> {
+        let value = frame::encode(Kind::Event, event)?;
+        if value.len() > MAX_VALUE_BYTES {
+            let what = format!("write an entry of {} bytes to the state's index", value.len());
+            return Err(Error::failed(what, format!("an entry has at most {MAX_VALUE_BYTES}")));
+        }
+        let written = self.db.insert(self.next.to_be_bytes(), value).and_then(|_| self.db.flush());
+        written.map_err(|e| Error::failed(format!("write the state's index {}", self.dir.display()), e))?;
+        self.sync()?;
+        self.next += 1;
+        Ok(())
+    }
+
+    fn sync(&self) -> Result<()> {
+        disk::sync_file(&self.file, &self.dir.join("db"))
+    }
+}
+
+/// Killed while it opens, sled leaves a snapshot under a temporary name that every later open takes for the newest one
+/// and refuses as corrupt (spacejam/sled issues 1527 and 1533). Such a file is never needed: the log has it all.
+pub(super) fn remove_unfinished_snapshots(dir: &Path) -> Result<()> {
+    for name in disk::list_if_any(dir)?.unwrap_or_default() {
+        if name.starts_with("snap.") && name.ends_with(".generating") {
+            disk::remove_file(&dir.join(name))?;
+        }
+    }
+    Ok(())
+}
+
+/// sled checks some of what it reads by asserting: a panic here means what an error means.
+fn open_sled(dir: &Path) -> Result<sled::Db> {
+    let config =
+        sled::Config::new().path(dir).mode(sled::Mode::HighThroughput).cache_capacity(CACHE_BYTES).flush_every_ms(None);
+    let mut attempt = 0;
+    loop {
+        attempt += 1;
+        match guarded(dir, || config.open())? {
+            Ok(db) => return Ok(db),
+            // The state's own lock is ours, so this is sled's background work of an earlier handle coming to its end.
+            Err(e) if attempt < LOCK_ATTEMPTS && e.to_string().contains("could not acquire lock") => {
+                thread::sleep(Duration::from_millis(10));
+            }
+            Err(e) => return Err(damaged(dir, "cannot be opened", Some(e.into()))),
+        }
+    }
+}
+
+fn replay(db: &sled::Db) -> Result<Vec<Event>> {
+    let dir = Path::new("index");
+    guarded(dir, || {
+        let mut events = Vec::new();
+        for entry in db.iter() {
+            let (key, value) = entry.map_err(|e| damaged(dir, "cannot be read", Some(e.into())))?;
+            if key.as_ref() != (events.len() as u64).to_be_bytes() {
+                return Err(damaged(dir, "has lost an entry", None));
+            }
+            events.push(frame::decode(Kind::Event, &value)?);
+        }
+        Ok(events)
+    })?
+}
+
+fn guarded<T>(dir: &Path, action: impl FnOnce() -> T) -> Result<T> {
+    catch_unwind(AssertUnwindSafe(action)).map_err(|_| damaged(dir, "made the database panic", None))
+}
+
+fn damaged(dir: &Path, what: &str, source: Option<Cause>) -> Error {
+    Error::Damaged { what: format!("the state's index {} {what}", dir.display()), source }
+}

@@ -1,0 +1,214 @@
+//! Which stratum a row is in: the values of the stratify columns become small codes, first within a chunk and a column,
+//! then within a shard, at last over the whole input in a fixed order. Codes of a shard are in order of first appearance,
+//! so they do not depend on how the shard was cut.
+
+use std::borrow::Cow;
+use std::cmp::Ordering;
+
+use arrow::array::{Array, AsArray};
+use arrow::datatypes::{DataType, Int32Type};
+use hashbrown::HashMap;
+use serde::{Deserialize, Serialize};
+
+use crate::error::{Error, Result};
+use crate::hash::canonical_text;
+use crate::split::NO_STRATUM;
+
+/// Most strata of a job.
+pub const MOST_STRATA: usize = 1_000_000;
+
+/// The values of one column of some rows as ids, in order of first appearance.
+#[derive(Debug, Default)]
+pub struct Ids {
+    index: HashMap<String, u32>,
+    missing: Option<u32>,
+    /// The distinct values; nothing for a missing one.
+    pub values: Vec<Option<String>>,
+    /// One id a row.
+    pub rows: Vec<u32>,
+}
+
+impl Ids {
+    /// Appends the rows of an array.
+    ///
+    /// # Errors
+    /// [`Error::Failed`] for a type that has no canonical text.
+    pub fn append(&mut self, array: &dyn Array) -> Result<()> {
+        if let Some(dictionary) = array.as_dictionary_opt::<Int32Type>() {
+            let values = canonical_text(dictionary.values().as_ref())?;
+            let mut ids: Vec<Option<u32>> = vec![None; values.len()];
+            for key in dictionary.keys() {
+                let id = match key {
+                    None => self.id(None),
+                    Some(key) => match ids[key as usize] {
+                        Some(id) => id,
+                        None => {
+                            let at = key as usize;
+                            *ids[at].insert(self.id(values.is_valid(at).then(|| values.value(at))))
+                        }
+                    },
+                };
+                self.rows.push(id);
+            }
+            return Ok(());
+        }
+        let text: Cow<'_, _> = canonical_text(array)?;
+        self.rows.reserve(text.len());
+        for value in text.iter() {
+            let id = self.id(value);
+            self.rows.push(id);
+        }
+        Ok(())
+    }
+
+    fn id(&mut self, value: Option<&str>) -> u32 {
+        let Self { index, missing, values, .. } = self;
+        let mut next = || {
+            values.push(value.map(str::to_string));
+            values.len() as u32 - 1
+        };
+        match value {
+            None => *missing.get_or_insert_with(next),
+            Some(value) => *index.entry_ref(value).or_insert_with(&mut next),
+        }
+    }
+}
+
+/// A stratum and how many rows it has.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Stratum {
+    /// One value a stratify column; nothing for a missing one.
+    pub values: Vec<Option<String>>,
+    /// Rows in it.
+    pub rows: u64,
+}
+
+impl Stratum {
+    /// The stratum as the manifest and the summary name it.
+    pub fn name(&self) -> String {
+        let shown: Vec<&str> = self.values.iter().map(|value| value.as_deref().unwrap_or("(missing)")).collect();
+        shown.join("|")
+    }
+}
+
+/// The strata of one shard, while it is scanned.
+#[derive(Debug)]
+pub struct ShardStrata {
+    columns: Vec<HashMap<Option<String>, u32>>,
+    values: Vec<Vec<Option<String>>>,
+    codes: HashMap<Vec<u32>, u32>,
+    members: Vec<Vec<u32>>,
+    rows: Vec<u64>,
+}
+
+impl ShardStrata {
+    /// The strata of `columns` stratify columns; with none, every row is in one stratum.
+    pub fn new(columns: usize) -> Self {
+        Self {
+            columns: vec![HashMap::new(); columns],
+            values: vec![Vec::new(); columns],
+            codes: HashMap::new(),
+            members: Vec::new(),
+            rows: Vec::new(),
+        }
+    }
+
+    /// Codes of the next rows, [`NO_STRATUM`] for those that `kept` says no to. `ids` has the rows of each column.
+    ///
+    /// # Errors
+    /// [`Error::Data`] when there are more strata than twopass handles.
+    pub fn append(&mut self, ids: &[Ids], kept: Option<&[bool]>, rows: usize) -> Result<Vec<u32>> {
+        let to_shard: Vec<Vec<u32>> = ids.iter().enumerate().map(|(column, ids)| self.adopt(column, &ids.values)).collect();
+        let mut memo: HashMap<u64, u32> = HashMap::new();
+        let mut member = vec![0; ids.len()];
+        let mut codes = Vec::with_capacity(rows);
+        for row in 0..rows {
+            if kept.is_some_and(|kept| !kept[row]) {
+                codes.push(NO_STRATUM);
+                continue;
+            }
+            // Local ids of two columns fit one word; more columns go the slow way.
+            let short = match ids {
+                [] => Some(0),
+                [one] => Some(u64::from(one.rows[row])),
+                [one, two] => Some(u64::from(one.rows[row]) << 32 | u64::from(two.rows[row])),
+                _ => None,
+            };
+            let known = short.and_then(|short| memo.get(&short).copied());
+            let code = match known {
+                Some(code) => code,
+                None => {
+                    for (slot, (ids, to_shard)) in member.iter_mut().zip(ids.iter().zip(&to_shard)) {
+                        *slot = to_shard[ids.rows[row] as usize];
+                    }
+                    let code = self.code(&member)?;
+                    short.map(|short| memo.insert(short, code));
+                    code
+                }
+            };
+            self.rows[code as usize] += 1;
+            codes.push(code);
+        }
+        Ok(codes)
+    }
+
+    fn adopt(&mut self, column: usize, values: &[Option<String>]) -> Vec<u32> {
+        let (index, known) = (&mut self.columns[column], &mut self.values[column]);
+        let adopt = |value: &Option<String>| {
+            *index.entry_ref(value).or_insert_with(|| {
+                known.push(value.clone());
+                known.len() as u32 - 1
+            })
+        };
+        values.iter().map(adopt).collect()
+    }
+
+    fn code(&mut self, member: &[u32]) -> Result<u32> {
+        if let Some(code) = self.codes.get(member) {
+            return Ok(*code);
+        }
+        if self.members.len() == MOST_STRATA {
+            let message = format!("the stratify columns make more than {MOST_STRATA} strata; stratify by fewer or coarser columns");
+            return Err(Error::data(crate::error::Site::default(), message));
+        }
+        let code = self.members.len() as u32;
+        self.codes.insert(member.to_vec(), code);
+        self.members.push(member.to_vec());
+        self.rows.push(0);
+        Ok(code)
+    }
+
+    /// The strata by code.
+    pub fn finish(self) -> Vec<Stratum> {
+        let stratum = |(member, rows): (&Vec<u32>, u64)| Stratum {
+            values: member.iter().zip(&self.values).map(|(&id, values)| values[id as usize].clone()).collect(),
+            rows,
+        };
+        self.members.iter().zip(self.rows.iter().copied()).map(stratum).collect()
+    }
+}
+
+/// The order of strata over the whole input: column by column, numbers by value, text by bytes, missing last.
+pub fn order(types: &[DataType]) -> impl Fn(&Stratum, &Stratum) -> Ordering + '_ {
+    move |a, b| {
+        let by_column = types.iter().zip(a.values.iter().zip(&b.values));
+        by_column.map(|(data_type, (a, b))| by_value(data_type, a.as_deref(), b.as_deref())).find(|o| o.is_ne()).unwrap_or(Ordering::Equal)
+    }
+}
+
+fn by_value(data_type: &DataType, a: Option<&str>, b: Option<&str>) -> Ordering {
+    let (a, b) = match (a, b) {
+        (Some(a), Some(b)) => (a, b),
+        (a, b) => return a.is_none().cmp(&b.is_none()),
+    };
+    if data_type.is_integer() || data_type.is_temporal() {
+        if let (Ok(a), Ok(b)) = (a.parse::<i128>(), b.parse::<i128>()) {
+            return a.cmp(&b);
+        }
+    } else if data_type.is_numeric()
+        && let (Ok(x), Ok(y)) = (a.parse::<f64>(), b.parse::<f64>())
+    {
+        return x.total_cmp(&y).then_with(|| a.cmp(b));
+    }
+    a.cmp(b)
+}

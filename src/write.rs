@@ -1,0 +1,328 @@
+//! Pass two: every shard is read again, column by column; each column is transformed, parted by split, and encoded on
+//! its own, and the row groups that come out are written in row order. A function of the plan and the shards alone.
+
+use std::collections::VecDeque;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::mpsc::{SyncSender, sync_channel};
+
+use arrow::array::{ArrayRef, UInt32Array};
+use arrow::compute::{TakeOptions, take};
+use arrow::datatypes::SchemaRef;
+use parquet::arrow::arrow_writer::ArrowColumnChunk;
+use rayon::prelude::*;
+
+use crate::engine::Engine;
+use crate::error::{Error, Result, Site};
+use crate::observe::Event;
+use crate::plan::{Plan, PlannedPart};
+use crate::sink::parquet::{ColumnEncoder, Cut};
+use crate::sink::parts::{self, Format, Piece, SealedPart};
+use crate::sink::text;
+use crate::source::Chunk;
+use crate::spec::{OutputFormat, Recipe};
+use crate::split::DROPPED;
+use crate::transform::Lane;
+use crate::windows::{Window, Windows};
+
+/// Pieces that may wait for the disk.
+const WAITING_PIECES: usize = 4;
+
+/// The rows of one shard for pass two: its chunks, and the splits of its rows in order.
+pub struct ShardRows<'a> {
+    /// Its chunks in windows.
+    pub windows: Windows,
+    /// Fills in the splits of the next so many rows.
+    pub routes: Box<dyn FnMut(usize, &mut VecDeque<u8>) -> Result<()> + 'a>,
+}
+
+/// Writes all parts of `plan` below `directory`; `open` opens the shard at a position of the plan.
+///
+/// # Errors
+/// [`Error::Data`] when a shard cannot be read or does not fit the plan; [`Error::Io`]; [`Error::Memory`].
+pub fn parts<'a>(
+    engine: &Engine<'_>,
+    recipe: &Recipe,
+    plan: &Plan,
+    input: &SchemaRef,
+    directory: &Path,
+    mut open: impl FnMut(usize) -> Result<ShardRows<'a>>,
+) -> Result<Vec<SealedPart>> {
+    let planned = plan.parts(recipe);
+    let schema = Arc::new(plan.pipeline.output_schema());
+    let _held = engine.budget.reserve("the open row groups of all splits", open_bytes(plan, recipe))?;
+    let format = match recipe.output.format {
+        OutputFormat::Parquet => {
+            Format::Parquet(crate::sink::parquet::Format::new(schema, recipe.output.compression(), &plan.dictionary))
+        }
+        format => Format::Text(text::Format { schema, format, compression: recipe.output.compression() }),
+    };
+    std::thread::scope(|scope| {
+        let (sender, receiver) = sync_channel::<Piece>(WAITING_PIECES);
+        let (format, planned) = (&format, &planned);
+        let writing = scope.spawn(move || parts::write(directory, format, planned, &receiver));
+        let produced = Writer::new(engine, plan, input, format).and_then(|mut writer| {
+            for at in 0..plan.shards.len() {
+                let mut rows = open(at)?;
+                writer.shard(at, &mut rows, &sender)?;
+                engine.observer.event(Event::Shard { name: &plan.shards[at].name });
+            }
+            Ok(())
+        });
+        drop(sender);
+        let sealed = writing.join().unwrap_or_else(|_| Err(Error::failed("writing the parts", "the thread panicked")));
+        match (produced, sealed) {
+            // A disk that refuses stops the columns' work too; its own error says why.
+            (Err(Error::Failed { what, .. }), Err(disk)) if what == GONE => Err(disk),
+            (Err(error), _) | (_, Err(error)) => Err(error),
+            (Ok(()), Ok(sealed)) => check_complete(planned, sealed),
+        }
+    })
+}
+
+const GONE: &str = "handing rows to the writer";
+
+fn check_complete(planned: &[PlannedPart], sealed: Vec<SealedPart>) -> Result<Vec<SealedPart>> {
+    let complete = planned.len() == sealed.len() && planned.iter().zip(&sealed).all(|(p, s)| p.path == s.path && p.rows == s.rows);
+    if complete {
+        return Ok(sealed);
+    }
+    Err(Error::failed("writing the parts", "the parts that were written are not those of the plan"))
+}
+
+/// What the open row groups take at the most, in bytes.
+fn open_bytes(plan: &Plan, recipe: &Recipe) -> u64 {
+    let rows = match recipe.output.format {
+        OutputFormat::Parquet => plan.row_group_rows,
+        _ => text::BLOCK_ROWS,
+    };
+    let open: u64 = plan.splits.iter().map(|split| split.rows.min(rows)).sum();
+    open * plan.output_row_bytes()
+}
+
+/// Everything that is open while rows are written.
+struct Writer<'a> {
+    engine: &'a Engine<'a>,
+    plan: &'a Plan,
+    input: &'a SchemaRef,
+    format: &'a Format,
+    lanes: Vec<OpenLane<'a>>,
+    /// Rows on their way into blocks, for text.
+    text: Vec<text::SplitRows>,
+}
+
+/// A lane with the encoders of its output columns; none for text.
+struct OpenLane<'a> {
+    lane: &'a Lane,
+    /// Positions of its slots among the output's columns.
+    outputs: Vec<usize>,
+    encoders: Vec<ColumnEncoder>,
+}
+
+/// What a lane made of a window.
+struct LaneOutput {
+    /// By slot, then by split: the chunks of completed row groups.
+    chunks: Vec<Vec<Vec<ArrowColumnChunk>>>,
+    /// By slot, then by split: the arrays, for text.
+    arrays: Vec<Vec<Vec<ArrayRef>>>,
+}
+
+/// For each batch of a chunk and each split, the rows of the batch that go there; nothing when all do.
+type Routes = Vec<Vec<Option<UInt32Array>>>;
+
+impl<'a> Writer<'a> {
+    fn new(engine: &'a Engine<'a>, plan: &'a Plan, input: &'a SchemaRef, format: &'a Format) -> Result<Self> {
+        let row_group_rows = match format {
+            Format::Parquet(_) => plan.row_group_rows,
+            Format::Text(_) => text::BLOCK_ROWS,
+        };
+        let cut = |rows: u64| Cut { rows, shard_rows: plan.shard_rows, row_group_rows };
+        let cuts: Vec<Cut> = plan.splits.iter().map(|split| cut(split.rows)).collect();
+        let lanes = plan.pipeline.lanes.iter().enumerate().map(|(at, lane)| {
+            let mut outputs: Vec<(usize, usize)> =
+                plan.pipeline.output.iter().enumerate().filter(|(_, c)| c.lane == at).map(|(position, c)| (c.slot, position)).collect();
+            outputs.sort_unstable();
+            let outputs: Vec<usize> = outputs.into_iter().map(|(_, position)| position).collect();
+            let encoders = match format {
+                Format::Parquet(format) => {
+                    outputs.iter().map(|&position| ColumnEncoder::new(format, format.schema.field(position), &cuts)).collect::<Result<_>>()?
+                }
+                Format::Text(_) => Vec::new(),
+            };
+            Ok(OpenLane { lane, outputs, encoders })
+        });
+        let text = match format {
+            Format::Text(_) => cuts.iter().enumerate().map(|(split, cut)| text::SplitRows::new(split, *cut)).collect(),
+            Format::Parquet(_) => Vec::new(),
+        };
+        Ok(Self { lanes: lanes.collect::<Result<_>>()?, engine, plan, input, format, text })
+    }
+
+    fn shard(&mut self, at: usize, rows: &mut ShardRows<'_>, sender: &SyncSender<Piece>) -> Result<()> {
+        let planned = &self.plan.shards[at];
+        let mut read = 0;
+        let mut pending = VecDeque::new();
+        while let Some(window) = rows.windows.next()? {
+            let count: usize = window.chunks.iter().map(Chunk::rows).sum();
+            read += count as u64;
+            if read > planned.rows {
+                break;
+            }
+            (rows.routes)(count, &mut pending)?;
+            let routes: Vec<Routes> = window.chunks.iter().map(|chunk| self.route(chunk, &mut pending)).collect();
+            let outputs = self.lanes(&window, &routes)?;
+            self.send(outputs, sender)?;
+            self.engine.observer.event(Event::Advance { rows: count as u64, bytes: window.bytes });
+        }
+        if read != planned.rows || rows.windows.widened().is_some() {
+            let message = "the shard is not the one that pass one read; leave the input alone while a job runs, then run again";
+            return Err(Error::data(Site::shard(&planned.name), message));
+        }
+        Ok(())
+    }
+
+    /// Row numbers by batch and split.
+    fn route(&self, chunk: &Chunk, pending: &mut VecDeque<u8>) -> Routes {
+        let splits = self.plan.splits.len();
+        let batch = |rows: usize| {
+            let mut indices: Vec<Vec<u32>> = vec![Vec::new(); splits];
+            for (row, route) in (0..rows as u32).zip(pending.drain(..rows)) {
+                if route != DROPPED {
+                    indices[route as usize].push(row);
+                }
+            }
+            let whole = |indices: Vec<u32>| (indices.len() < rows).then(|| UInt32Array::from(indices));
+            indices.into_iter().map(whole).collect()
+        };
+        chunk.batches().into_iter().map(batch).collect()
+    }
+
+    fn lanes(&mut self, window: &Window, routes: &[Routes]) -> Result<Vec<LaneOutput>> {
+        let (input, splits) = (self.input, self.plan.splits.len());
+        self.engine.pool.install(|| self.lanes.par_iter_mut().map(|lane| lane.run(window, routes, input, splits)).collect())
+    }
+
+    fn send(&mut self, outputs: Vec<LaneOutput>, sender: &SyncSender<Piece>) -> Result<()> {
+        match self.format {
+            Format::Parquet(_) => {
+                let columns = self.by_column(outputs, |output| output.chunks);
+                for (split, mut columns) in (0..self.plan.splits.len()).zip(by_split(columns, self.plan.splits.len())) {
+                    let mut waiting: Vec<_> = columns.iter_mut().map(|chunks| chunks.drain(..)).collect();
+                    while let Some(chunks) = waiting.iter_mut().map(Iterator::next).collect::<Option<Vec<_>>>().filter(|c| !c.is_empty()) {
+                        send(sender, Piece::RowGroup { split, chunks })?;
+                    }
+                }
+                Ok(())
+            }
+            Format::Text(format) => {
+                let columns = self.by_column(outputs, |output| output.arrays);
+                let mut blocks = Vec::new();
+                for (rows, columns) in self.text.iter_mut().zip(by_split(columns, self.plan.splits.len())) {
+                    let mut waiting: Vec<_> = columns.into_iter().map(Vec::into_iter).collect();
+                    while let Some(arrays) = waiting.iter_mut().map(Iterator::next).collect::<Option<Vec<_>>>().filter(|c| !c.is_empty()) {
+                        rows.push(&format.batch(arrays)?, &mut blocks);
+                    }
+                }
+                let bytes: Vec<Result<Vec<u8>>> = self.engine.pool.install(|| blocks.par_iter().map(|block| format.bytes(block)).collect());
+                blocks.iter().zip(bytes).try_for_each(|(block, bytes)| {
+                    send(sender, Piece::Lines { split: block.split, rows: block.rows, bytes: bytes? })
+                })
+            }
+        }
+    }
+
+    /// Puts what lanes made in the order of the output's columns.
+    fn by_column<T>(&self, outputs: Vec<LaneOutput>, what: impl Fn(LaneOutput) -> Vec<Vec<Vec<T>>>) -> Vec<Vec<Vec<T>>> {
+        let mut columns: Vec<Vec<Vec<T>>> = Vec::new();
+        columns.resize_with(self.plan.pipeline.output.len(), Vec::new);
+        for (lane, output) in self.lanes.iter().zip(outputs) {
+            for (&position, slot) in lane.outputs.iter().zip(what(output)) {
+                columns[position] = slot;
+            }
+        }
+        columns
+    }
+}
+
+fn send(sender: &SyncSender<Piece>, piece: Piece) -> Result<()> {
+    sender.send(piece).map_err(|_| Error::failed(GONE, "it is gone"))
+}
+
+fn by_split<T>(columns: Vec<Vec<Vec<T>>>, splits: usize) -> Vec<Vec<Vec<T>>> {
+    let mut split_columns: Vec<Vec<Vec<T>>> = Vec::new();
+    split_columns.resize_with(splits, Vec::new);
+    for column in columns {
+        for (of_split, items) in split_columns.iter_mut().zip(column) {
+            of_split.push(items);
+        }
+    }
+    split_columns
+}
+
+impl OpenLane<'_> {
+    /// Decodes, transforms, parts and encodes one column of a window.
+    fn run(&mut self, window: &Window, routes: &[Routes], input: &SchemaRef, splits: usize) -> Result<LaneOutput> {
+        let slots = self.outputs.len();
+        let empty = || -> Vec<Vec<Vec<ArrayRef>>> { vec![vec![Vec::new(); splits]; slots] };
+        let mut chunks: Vec<Vec<Vec<ArrowColumnChunk>>> = Vec::new();
+        chunks.resize_with(slots, || std::iter::repeat_with(Vec::new).take(splits).collect());
+        let lane = self.lane;
+        let part = |chunk: &Chunk, routes: &Routes, give: &mut dyn FnMut(usize, usize, ArrayRef) -> Result<()>| part(lane, chunk, routes, input, give);
+        let jobs = window.chunks.iter().zip(routes);
+        if let [chunk] = window.chunks.as_slice()
+            && !self.encoders.is_empty()
+        {
+            let encoders = &mut self.encoders;
+            part(chunk, &routes[0], &mut |slot, split, array| encoders[slot].push(split, &array, &mut chunks[slot][split]))?;
+            return Ok(LaneOutput { chunks, arrays: Vec::new() });
+        }
+        let collect = |(chunk, routes): (&Chunk, &Routes)| {
+            let mut arrays = empty();
+            part(chunk, routes, &mut |slot, split, array| {
+                arrays[slot][split].push(array);
+                Ok(())
+            })?;
+            Ok(arrays)
+        };
+        let jobs: Vec<_> = jobs.collect();
+        let by_chunk: Vec<Vec<Vec<Vec<ArrayRef>>>> = jobs.into_par_iter().map(collect).collect::<Result<_>>()?;
+        let mut arrays = empty();
+        for (slot, split, array) in by_chunk.into_iter().flat_map(flatten) {
+            match self.encoders.get_mut(slot) {
+                Some(encoder) => encoder.push(split, &array, &mut chunks[slot][split])?,
+                None => arrays[slot][split].push(array),
+            }
+        }
+        Ok(LaneOutput { chunks, arrays })
+    }
+}
+
+fn flatten(arrays: Vec<Vec<Vec<ArrayRef>>>) -> impl Iterator<Item = (usize, usize, ArrayRef)> {
+    arrays.into_iter().enumerate().flat_map(|(slot, splits)| {
+        splits.into_iter().enumerate().flat_map(move |(split, arrays)| arrays.into_iter().map(move |array| (slot, split, array)))
+    })
+}
+
+/// Hands over the rows of one column of a chunk, transformed, by slot and split.
+fn part(lane: &Lane, chunk: &Chunk, routes: &Routes, input: &SchemaRef, give: &mut dyn FnMut(usize, usize, ArrayRef) -> Result<()>) -> Result<()> {
+    let mut batch = 0;
+    let unchecked = Some(TakeOptions { check_bounds: false });
+    chunk.for_each_array(input, lane.input, &mut |first, array| {
+        let columns = lane.apply(&array).map_err(|e| e.offset_rows(chunk.first_row() + first as u64))?;
+        let indices = &routes[batch];
+        batch += 1;
+        for (slot, column) in columns.iter().enumerate() {
+            for (split, indices) in indices.iter().enumerate() {
+                match indices {
+                    None => give(slot, split, Arc::clone(column))?,
+                    Some(indices) if indices.is_empty() => {}
+                    Some(indices) => {
+                        let taken = take(column, indices, unchecked.clone()).map_err(|e| Error::failed("parting rows", e))?;
+                        give(slot, split, taken)?;
+                    }
+                }
+            }
+        }
+        Ok(())
+    })
+}
