@@ -217,7 +217,7 @@ impl Job {
         let shards = discover::shards(&self.recipe.input)?;
         let options = self.options()?;
         let open = |shard: Shard| {
-            let opened = Opened::open(&shard, &options)?;
+            let opened = Opened::open(&shard, &options, None)?;
             Ok(Surveyed { fields: Arc::new(opened.fields()), fingerprint: opened.fingerprint(), rows: opened.rows(), shard })
         };
         let opened: Vec<Result<Surveyed>> = engine.pool.install(|| shards.into_par_iter().map(open).collect());
@@ -362,7 +362,7 @@ impl Job {
                     }
                 }
                 let one = &surveyed[at];
-                let opened = Opened::open(&one.shard, &self.options()?)?;
+                let opened = Opened::open(&one.shard, &self.options()?, Some(&one.fields))?;
                 let mut ledger = store.create_ledger(&one.shard.name)?;
                 let _ledger_buffer = engine.budget.reserve("the row ledger", LEDGER_BUFFER_BYTES as u64)?;
                 match scan::shard(engine, &one.shard, &opened, &collect, &mut ledger, keep)? {
@@ -387,6 +387,7 @@ impl Job {
             engine.observer.event(Event::End { pass: Pass::Scan });
             let records: Vec<ShardRecord> = records.into_iter().flatten().collect();
             let merged = merging.finish();
+            let collect = Collect { schema: schema::settled(&collect.schema), ..collect };
             return Ok(Scanned { collect, surveyed, records, merged, kept, reused, read });
         }
     }
@@ -485,12 +486,12 @@ impl Job {
         let windows = match kept {
             Some(chunks) => Windows::kept(engine, &scanned.collect.schema, chunks),
             None => {
-                let opened = Opened::open(shard, options)?;
+                let opened = Opened::open(shard, options, Some(&scanned.surveyed[at].fields))?;
                 if opened.fingerprint() != plan.shards[at].fingerprint {
                     let message = "the shard changed while the job ran; leave the input alone, then run again";
                     return Err(Error::data(crate::error::Site::shard(&shard.name), message));
                 }
-                Windows::new(engine, shard, &opened, &scanned.collect.schema, engine.window_bytes())?
+                Windows::new(engine, shard, &opened, &scanned.collect.schema, &scanned.collect.forced, engine.window_bytes())?
             }
         };
         if !plan.ledger {

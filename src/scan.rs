@@ -34,6 +34,8 @@ pub struct Collect {
     pub stratify: Vec<usize>,
     /// The label's column.
     pub label: Option<usize>,
+    /// For each column, whether the recipe sets its type.
+    pub forced: Vec<bool>,
     /// Whether splits need to know anything of single rows.
     pub ledger: bool,
 }
@@ -53,8 +55,9 @@ impl Collect {
         let names = |columns: &Option<crate::spec::OneOrMany>| columns.as_ref().map_or(Vec::new(), |c| c.as_slice().to_vec());
         let key = names(&recipe.split.key).iter().map(|name| at(name, "split.key column")).collect::<Result<_>>()?;
         let stratify = Self::stratify_names(recipe).iter().map(|name| at(name, "split.stratify column")).collect::<Result<_>>()?;
+        let forced = schema.fields().iter().map(|field| recipe.input.schema.contains_key(field.name())).collect();
         let ledger = recipe.split.kind != SplitKind::None || label.is_some();
-        Ok(Self { schema: Arc::clone(schema), needs: needs.collect(), key, stratify, label, ledger })
+        Ok(Self { schema: Arc::clone(schema), needs: needs.collect(), forced, key, stratify, label, ledger })
     }
 }
 
@@ -146,8 +149,8 @@ pub fn shard(engine: &Engine<'_>, shard: &Shard, opened: &Opened, collect: &Coll
     let mut reservation = engine.budget.reserve("the columns' statistics", 0)?;
     let (mut rows, mut missing_label) = (0, 0);
     let mut cached = keep.then(Vec::new);
-    let mut windows = Windows::new(engine, shard, opened, &collect.schema, u64::MAX)?;
-    while let Some(window) = windows.next()? {
+    let mut windows = Windows::new(engine, shard, opened, &collect.schema, &collect.forced, u64::MAX)?;
+    while let Some(window) = windows.next(engine)? {
         let chunks = window.chunks;
         let parts = scan_columns(engine, &chunks, collect, &mut columns, cached.is_some())?;
         let held: usize = columns.iter().map(|column| column.state.heap_bytes()).sum();

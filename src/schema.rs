@@ -180,7 +180,7 @@ fn first_refused(array: &ArrayRef, target: &DataType) -> Option<usize> {
 pub type ShardFields = Vec<(String, DataType)>;
 
 /// The columns all shards share: those of the first shard that has any, each of the narrowest type that holds every
-/// shard's, text when nothing else does; a column that is null everywhere is text.
+/// shard's, text when nothing else does; null where no value is known yet.
 ///
 /// # Errors
 /// [`Error::Data`] that names shard and column for a duplicate name, and for a missing or extra column when the recipe
@@ -229,10 +229,17 @@ pub fn unify<'a>(shards: impl IntoIterator<Item = (&'a str, &'a ShardFields)>, i
         };
         merged[at].1 = named(*type_name);
     }
-    let fields = merged.into_iter().map(|(name, data_type)| {
-        Field::new(name, if data_type == DataType::Null { DataType::Utf8 } else { data_type }, true)
-    });
+    let fields = merged.into_iter().map(|(name, data_type)| Field::new(name, data_type, true));
     Ok(Arc::new(Schema::new(fields.collect::<Vec<_>>())))
+}
+
+/// The schema once all values were seen: a column that has none is text.
+pub fn settled(schema: &Schema) -> SchemaRef {
+    let settle = |field: &Arc<Field>| match field.data_type() {
+        DataType::Null => Arc::new(Field::new(field.name(), DataType::Utf8, true)),
+        _ => Arc::clone(field),
+    };
+    Arc::new(Schema::new(schema.fields().iter().map(settle).collect::<Vec<_>>()))
 }
 
 /// Position of column `name` in `schema`.

@@ -7,7 +7,7 @@ use arrow::array::{Array, ArrayRef, new_null_array};
 use arrow::datatypes::{DataType, SchemaRef};
 
 use crate::error::{Error, Result, Site};
-use crate::schema;
+use crate::schema::{self, ShardFields};
 use crate::spec::Input;
 
 pub mod compression;
@@ -53,24 +53,29 @@ impl SourceOptions {
 pub enum Opened {
     /// Apache Parquet.
     Parquet(Arc<parquet::ParquetShard>),
+    /// CSV, TSV or JSON lines.
+    Text(Arc<text::TextShard>),
 }
 
 impl Opened {
-    /// Opens `shard` and reads what it says of its columns.
+    /// Opens `shard` and reads what it says of its columns; `known` is what is known of them from reading it before.
     ///
     /// # Errors
     /// [`Error::Data`] that names the shard when it cannot be read.
-    pub fn open(shard: &Shard, _options: &SourceOptions) -> Result<Self> {
+    pub fn open(shard: &Shard, options: &SourceOptions, known: Option<&ShardFields>) -> Result<Self> {
         match shard.format {
             ShardFormat::Parquet => Ok(Self::Parquet(Arc::new(parquet::ParquetShard::open(shard)?))),
-            _ => todo!(),
+            ShardFormat::Delimited { .. } | ShardFormat::JsonLines => {
+                Ok(Self::Text(Arc::new(text::TextShard::open(shard, options, known)?)))
+            }
         }
     }
 
     /// The columns' names and types, as far as they are known without reading all rows.
-    pub fn fields(&self) -> schema::ShardFields {
+    pub fn fields(&self) -> ShardFields {
         match self {
             Self::Parquet(shard) => shard.fields(),
+            Self::Text(shard) => shard.fields(),
         }
     }
 
@@ -78,6 +83,7 @@ impl Opened {
     pub fn fingerprint(&self) -> u128 {
         match self {
             Self::Parquet(shard) => shard.footer_hash(),
+            Self::Text(shard) => shard.fingerprint(),
         }
     }
 
@@ -85,6 +91,7 @@ impl Opened {
     pub fn rows(&self) -> Option<u64> {
         match self {
             Self::Parquet(shard) => Some(shard.rows()),
+            Self::Text(_) => None,
         }
     }
 }
@@ -176,7 +183,7 @@ impl Chunk {
                 decoded.columns[column].iter().try_for_each(|array| {
                     let at = first;
                     first += array.len();
-                    visit(at, Arc::clone(array))
+                    visit(at, conform(Arc::clone(array), schema.field(column).data_type(), decoded.first_row + at as u64)?)
                 })
             }
         };

@@ -162,7 +162,7 @@ impl<'a> Writer<'a> {
         let planned = &self.plan.shards[at];
         let mut read = 0;
         let mut pending = VecDeque::new();
-        while let Some(window) = rows.windows.next()? {
+        while let Some(window) = rows.windows.next(self.engine)? {
             let count: usize = window.chunks.iter().map(Chunk::rows).sum();
             read += count as u64;
             if read > planned.rows {
