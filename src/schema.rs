@@ -152,7 +152,10 @@ pub fn conform(array: &ArrayRef, target: &DataType, first_row: u64) -> Result<Ar
         Ok(wide) if lossless(&wide) => Ok(wide),
         outcome => {
             let row = first_refused(array, target).map(|row| first_row + row as u64);
-            let message = format!("a value of type {} does not fit {target}; set the column's type in `input.schema`", array.data_type());
+            let message = format!(
+                "a value of type {} does not fit {target}; set the column's type in `input.schema`",
+                array.data_type()
+            );
             Err(Error::Data { site: Site { row, ..Site::default() }, message, source: outcome.err().map(Into::into) })
         }
     }
@@ -164,7 +167,8 @@ fn loses_integers(array: &ArrayRef, wide: &ArrayRef) -> bool {
     if !(wide_float && matches!(array.data_type(), DataType::Int64 | DataType::UInt64)) {
         return false;
     }
-    cast_with_options(wide, array.data_type(), &CastOptions::default()).map_or(true, |back| back.as_ref() != array.as_ref())
+    cast_with_options(wide, array.data_type(), &CastOptions::default())
+        .map_or(true, |back| back.as_ref() != array.as_ref())
 }
 
 fn first_refused(array: &ArrayRef, target: &DataType) -> Option<usize> {
@@ -208,7 +212,9 @@ pub fn unify<'a>(shards: impl IntoIterator<Item = (&'a str, &'a ShardFields)>, i
                 }
                 None if input.extra_columns == ExtraColumns::Ignore => {}
                 None => {
-                    let message = format!("not a column of the first shard, {first_shard}; set input.extra_columns = \"ignore\" to pass over it");
+                    let message = format!(
+                        "not a column of the first shard, {first_shard}; set input.extra_columns = \"ignore\" to pass over it"
+                    );
                     return Err(Error::data(Site::shard(shard).in_column(name), message));
                 }
             }
@@ -218,7 +224,9 @@ pub fn unify<'a>(shards: impl IntoIterator<Item = (&'a str, &'a ShardFields)>, i
         } else if input.missing_columns == MissingColumns::Raise
             && let Some(at) = seen.iter().position(|seen| !seen)
         {
-            let message = format!("missing here, but a column of the first shard, {first_shard}; set input.missing_columns = \"insert\" to read it as null");
+            let message = format!(
+                "missing here, but a column of the first shard, {first_shard}; set input.missing_columns = \"insert\" to read it as null"
+            );
             return Err(Error::data(Site::shard(shard).in_column(&merged[at].0), message));
         }
     }
@@ -252,6 +260,9 @@ pub fn position(schema: &Schema, name: &str, asked_by: &str) -> Result<usize> {
         let shown: Vec<&str> = schema.fields().iter().take(20).map(|field| field.name().as_str()).collect();
         let more = schema.fields().len().saturating_sub(shown.len());
         let more = if more > 0 { format!(", and {more} more") } else { String::new() };
-        Error::data(Site::default(), format!("{asked_by} `{name}` not found{near} in columns: [{}{more}]", shown.join(", ")))
+        Error::data(
+            Site::default(),
+            format!("{asked_by} `{name}` not found{near} in columns: [{}{more}]", shown.join(", ")),
+        )
     })
 }

@@ -37,7 +37,12 @@ impl SourceOptions {
         let text = std::fs::read_to_string(path).map_err(|e| Error::io("read", path, e))?;
         let names: Vec<String> = text.trim().split(',').map(|name| name.trim().to_string()).collect();
         if let Some(at) = (0..names.len()).find(|&at| names[at].is_empty() || names[..at].contains(&names[at])) {
-            let message = format!("signature {}: name {} (`{}`) is empty or stands there twice", path.display(), at + 1, names[at]);
+            let message = format!(
+                "signature {}: name {} (`{}`) is empty or stands there twice",
+                path.display(),
+                at + 1,
+                names[at]
+            );
             return Err(Error::Recipe(message));
         }
         Ok(Self { signature: Some(names.into()) })
@@ -123,7 +128,9 @@ impl Chunk {
     pub fn held_bytes(&self) -> u64 {
         match self {
             Self::RowGroup(_) => 0,
-            Self::Decoded(decoded) => decoded.columns.iter().flatten().map(|array| array.get_array_memory_size() as u64).sum(),
+            Self::Decoded(decoded) => {
+                decoded.columns.iter().flatten().map(|array| array.get_array_memory_size() as u64).sum()
+            }
         }
     }
 
@@ -155,7 +162,9 @@ impl Chunk {
     pub fn batches(&self) -> Vec<usize> {
         match self {
             Self::RowGroup(range) => range.batches(),
-            Self::Decoded(decoded) => decoded.columns.first().map_or_else(Vec::new, |arrays| arrays.iter().map(|a| a.len()).collect()),
+            Self::Decoded(decoded) => {
+                decoded.columns.first().map_or_else(Vec::new, |arrays| arrays.iter().map(|a| a.len()).collect())
+            }
         }
     }
 
@@ -175,7 +184,11 @@ impl Chunk {
             Self::RowGroup(range) => {
                 let attempt = std::panic::AssertUnwindSafe(|| range.for_each_array(schema, column, visit));
                 std::panic::catch_unwind(attempt).unwrap_or_else(|panic| {
-                    Err(Error::unreadable(Site::default(), "the decoder gave up; the shard is probably damaged", panic_text(&*panic)))
+                    Err(Error::unreadable(
+                        Site::default(),
+                        "the decoder gave up; the shard is probably damaged",
+                        panic_text(&*panic),
+                    ))
                 })
             }
             Self::Decoded(decoded) => {
@@ -183,7 +196,10 @@ impl Chunk {
                 decoded.columns[column].iter().try_for_each(|array| {
                     let at = first;
                     first += array.len();
-                    visit(at, conform(Arc::clone(array), schema.field(column).data_type(), decoded.first_row + at as u64)?)
+                    visit(
+                        at,
+                        conform(Arc::clone(array), schema.field(column).data_type(), decoded.first_row + at as u64)?,
+                    )
                 })
             }
         };

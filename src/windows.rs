@@ -64,7 +64,14 @@ impl Windows {
     ///
     /// # Errors
     /// [`crate::error::Error::Io`].
-    pub fn new(engine: &Engine<'_>, shard: &Shard, opened: &Opened, schema: &SchemaRef, forced: &[bool], piece_bytes: u64) -> Result<Self> {
+    pub fn new(
+        engine: &Engine<'_>,
+        shard: &Shard,
+        opened: &Opened,
+        schema: &SchemaRef,
+        forced: &[bool],
+        piece_bytes: u64,
+    ) -> Result<Self> {
         let full = Full::new(engine, schema);
         Ok(match opened {
             Opened::Parquet(shard) => Self::Parquet { rest: shard.chunks(piece_bytes).into(), full },
@@ -120,11 +127,18 @@ const BLOCK_BYTES: u64 = 2 << 20;
 const BLOCK_COST: u64 = 6;
 
 impl TextWindows {
-    fn new(engine: &Engine<'_>, shard: &Shard, text: &Arc<TextShard>, schema: &SchemaRef, forced: &[bool]) -> Result<Self> {
+    fn new(
+        engine: &Engine<'_>,
+        shard: &Shard,
+        text: &Arc<TextShard>,
+        schema: &SchemaRef,
+        forced: &[bool],
+    ) -> Result<Self> {
         let width = engine.threads() * 2;
         let fitting = engine.window_bytes() / (width as u64 * BLOCK_COST);
         let block_bytes = fitting.clamp(64 << 10, BLOCK_BYTES);
-        let held = engine.budget.reserve("the blocks of a text shard", block_bytes * width as u64 * (BLOCK_COST + 1))?;
+        let held =
+            engine.budget.reserve("the blocks of a text shard", block_bytes * width as u64 * (BLOCK_COST + 1))?;
         let (sender, blocks) = sync_channel(width);
         let source = text.blocks(block_bytes as usize)?;
         let read_ahead = move || {

@@ -1,2 +1,4 @@
 use super::args::JobArgs;
-pub fn run(_: &JobArgs) -> anyhow::Result<std::process::ExitCode> { todo!() }
+pub fn run(_: &JobArgs) -> anyhow::Result<std::process::ExitCode> {
+    todo!()
+}

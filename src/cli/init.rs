@@ -1,1 +1,3 @@
-pub fn run(_: &str) -> anyhow::Result<std::process::ExitCode> { todo!() }
+pub fn run(_: &str) -> anyhow::Result<std::process::ExitCode> {
+    todo!()
+}

@@ -40,11 +40,13 @@ fn as_json(report: &Report, peak: Option<u64>) -> Value {
         .splits
         .iter()
         .map(|split| {
-            let strata: Map<String, Value> = split.strata.iter().map(|(name, rows)| (name.clone(), json!(rows))).collect();
+            let strata: Map<String, Value> =
+                split.strata.iter().map(|(name, rows)| (name.clone(), json!(rows))).collect();
             (split.name.clone(), json!({ "rows": split.rows, "parts": split.parts, "strata": strata }))
         })
         .collect();
-    let dropped: Map<String, Value> = report.dropped.iter().map(|(reason, rows)| (reason.clone(), json!(rows))).collect();
+    let dropped: Map<String, Value> =
+        report.dropped.iter().map(|(reason, rows)| (reason.clone(), json!(rows))).collect();
     json!({
         "output": report.output,
         "state": report.state,
@@ -81,7 +83,11 @@ fn text(report: &Report, peak: Option<u64>, ceiling: u64) -> String {
     for phase in &report.phases {
         let rate = match phase.rows {
             0 => String::new(),
-            rows => format!(", {} rows/s, {}/s", count((rows as f64 / phase.seconds.max(1e-9)) as u64), HumanBytes((phase.bytes as f64 / phase.seconds.max(1e-9)) as u64)),
+            rows => format!(
+                ", {} rows/s, {}/s",
+                count((rows as f64 / phase.seconds.max(1e-9)) as u64),
+                HumanBytes((phase.bytes as f64 / phase.seconds.max(1e-9)) as u64)
+            ),
         };
         let rate = if phase.bytes == 0 { String::new() } else { rate };
         lines.push(format!("{:<8}{:>9}{rate}", phase.name, seconds(phase.seconds)));

@@ -151,7 +151,13 @@ impl TextShard {
     ///
     /// # Errors
     /// As [`TextShard::parse`], with the row within the shard.
-    pub fn parse_all(&self, blocks: &[Vec<u8>], schema: &SchemaRef, forced: &[bool], first_row: &mut u64) -> Result<(Vec<Chunk>, ShardFields)> {
+    pub fn parse_all(
+        &self,
+        blocks: &[Vec<u8>],
+        schema: &SchemaRef,
+        forced: &[bool],
+        first_row: &mut u64,
+    ) -> Result<(Vec<Chunk>, ShardFields)> {
         let parsed: Vec<Result<Parsed>> = blocks.par_iter().map(|block| self.parse(block, schema, forced)).collect();
         let mut chunks = Vec::with_capacity(blocks.len());
         let mut widened = ShardFields::new();
@@ -201,7 +207,10 @@ fn header_name(cell: &str, at: usize) -> String {
 fn does_not_fit(cells: &Cells, row: usize, at: usize, name: &str, data_type: &DataType) -> Error {
     let value: String = String::from_utf8_lossy(cells.bytes(row, at)).chars().take(60).collect();
     let site = Site::column(name).at_row(row as u64);
-    Error::data(site, format!("`{value}` is no {data_type}, which input.schema asks for; correct the value, or ask for string"))
+    Error::data(
+        site,
+        format!("`{value}` is no {data_type}, which input.schema asks for; correct the value, or ask for string"),
+    )
 }
 
 fn fingerprint(shard: &Shard) -> Result<u128> {

@@ -22,8 +22,23 @@ pub struct Blocks {
 }
 
 impl Blocks {
-    pub(super) fn new(reader: Box<dyn Read + Send>, format: ShardFormat, block_bytes: usize, skip_header: bool, shard: &str) -> Self {
-        Self { reader, format, block_bytes, rest: Vec::new(), skip_header, at_start: true, ended: false, shard: shard.to_string() }
+    pub(super) fn new(
+        reader: Box<dyn Read + Send>,
+        format: ShardFormat,
+        block_bytes: usize,
+        skip_header: bool,
+        shard: &str,
+    ) -> Self {
+        Self {
+            reader,
+            format,
+            block_bytes,
+            rest: Vec::new(),
+            skip_header,
+            at_start: true,
+            ended: false,
+            shard: shard.to_string(),
+        }
     }
 
     /// Reads until a block's worth is there or the stream ends.
@@ -41,7 +56,8 @@ impl Blocks {
     fn start(&mut self) -> Result<()> {
         self.at_start = false;
         if self.rest.starts_with(&[0xff, 0xfe]) || self.rest.starts_with(&[0xfe, 0xff]) {
-            let message = "is UTF-16 text; twopass reads UTF-8: convert it, for example with `iconv -f UTF-16 -t UTF-8`";
+            let message =
+                "is UTF-16 text; twopass reads UTF-8: convert it, for example with `iconv -f UTF-16 -t UTF-8`";
             return Err(Error::data(Site::shard(&self.shard), message));
         }
         if self.rest.starts_with(&[0xef, 0xbb, 0xbf]) {
@@ -75,7 +91,8 @@ impl Blocks {
                 return Ok(Some(std::mem::replace(&mut self.rest, tail)));
             }
             if self.rest.len() >= LONGEST_RECORD {
-                let message = format!("has a record longer than {} MiB; a quote may never be closed", LONGEST_RECORD >> 20);
+                let message =
+                    format!("has a record longer than {} MiB; a quote may never be closed", LONGEST_RECORD >> 20);
                 return Err(Error::data(Site::shard(&self.shard), message));
             }
             wanted = (self.rest.len() * 2).max(wanted);
@@ -137,7 +154,8 @@ impl Iterator for RecordEnds<'_> {
             if self.bytes[found] == b'\n' {
                 return Some(self.at);
             }
-            let opens = found == 0 || matches!(self.bytes[found - 1], b'\n' | b'\r') || self.bytes[found - 1] == self.delimiter;
+            let opens =
+                found == 0 || matches!(self.bytes[found - 1], b'\n' | b'\r') || self.bytes[found - 1] == self.delimiter;
             if opens {
                 self.at = self.closing_quote(self.at)?;
             }

@@ -70,11 +70,19 @@ impl Cells {
     /// [`Error::Data`] with the row for a record of another length.
     pub fn delimited(block: &[u8], delimiter: u8, columns: Option<usize>, most: usize) -> Result<Self> {
         let mut reader = csv_core::ReaderBuilder::new().delimiter(delimiter).build();
-        let mut cells = Self { data: vec![0; block.len()], spans: Vec::new(), kinds: Vec::new(), columns: columns.unwrap_or(0), rows: 0, new_names: Vec::new() };
+        let mut cells = Self {
+            data: vec![0; block.len()],
+            spans: Vec::new(),
+            kinds: Vec::new(),
+            columns: columns.unwrap_or(0),
+            rows: 0,
+            new_names: Vec::new(),
+        };
         let mut ends = vec![0; columns.unwrap_or(0).max(64) + 1];
         let (mut input, mut written, mut fields, mut record_start) = (block, 0, 0, 0);
         loop {
-            let (outcome, read, wrote, ended) = reader.read_record(input, &mut cells.data[written..], &mut ends[fields..]);
+            let (outcome, read, wrote, ended) =
+                reader.read_record(input, &mut cells.data[written..], &mut ends[fields..]);
             input = &input[read..];
             written += wrote;
             fields += ended;
@@ -102,7 +110,11 @@ impl Cells {
             self.columns = ends.len();
         }
         if ends.len() != self.columns {
-            let message = format!("the record has {} fields where {} are expected; a delimiter or quote may be missing", ends.len(), self.columns);
+            let message = format!(
+                "the record has {} fields where {} are expected; a delimiter or quote may be missing",
+                ends.len(),
+                self.columns
+            );
             return Err(Error::data(Site::default().at_row(self.rows as u64), message));
         }
         let mut from = start;
@@ -120,7 +132,13 @@ impl Cells {
     /// # Errors
     /// [`Error::Data`] with the row for a line that is no flat object.
     pub fn json_lines(block: &[u8], known: &[&str], most: usize) -> Result<Self> {
-        let mut lines = Lines { names: known.iter().map(ToString::to_string).collect(), index: HashMap::new(), data: Vec::with_capacity(block.len()), rows: Vec::new(), next: 0 };
+        let mut lines = Lines {
+            names: known.iter().map(ToString::to_string).collect(),
+            index: HashMap::new(),
+            data: Vec::with_capacity(block.len()),
+            rows: Vec::new(),
+            next: 0,
+        };
         lines.index.extend(known.iter().enumerate().map(|(at, name)| (name.to_string(), at)));
         for line in block.split(|byte| *byte == b'\n') {
             if line.iter().all(u8::is_ascii_whitespace) {
@@ -187,13 +205,16 @@ impl Lines {
         };
         let start = self.data.len() as u32;
         if kind == Kind::Text {
-            let text: Cow<'_, str> = serde_json::from_str(value).map(|Unescaped(text)| text).map_err(|_| "holds a text that is no JSON string")?;
+            let text: Cow<'_, str> = serde_json::from_str(value)
+                .map(|Unescaped(text)| text)
+                .map_err(|_| "holds a text that is no JSON string")?;
             self.data.extend_from_slice(text.as_bytes());
         } else if kind != Kind::Missing {
             self.data.extend_from_slice(value.as_bytes());
         }
         let Some(row) = self.rows.last_mut() else { return Ok(()) };
-        if row.len() > at && row.iter().any(|cell| cell.0 == at) || row.last().is_some_and(|last| last.0 >= at) && row.iter().any(|cell| cell.0 == at) {
+        // Keys in the usual order need no look back.
+        if row.last().is_some_and(|last| last.0 >= at) && row.iter().any(|cell| cell.0 == at) {
             return Err("stands twice in one object");
         }
         row.push((at, start, self.data.len() as u32, kind));

@@ -10,8 +10,8 @@
 use std::sync::Arc;
 
 use arrow::array::{
-    ArrayRef, BooleanBuilder, Date32Array, Float32Array, Float64Array, Int32Array, Int64Array, NullArray, PrimitiveArray, StringBuilder,
-    TimestampMicrosecondArray,
+    ArrayRef, BooleanBuilder, Date32Array, Float32Array, Float64Array, Int32Array, Int64Array, NullArray,
+    PrimitiveArray, StringBuilder, TimestampMicrosecondArray,
 };
 use arrow::buffer::NullBuffer;
 use arrow::compute::kernels::cast_utils::Parser;
@@ -38,8 +38,24 @@ pub enum Kind {
 
 /// The words that pandas reads as missing.
 const MISSING: [&[u8]; 18] = [
-    b"#N/A", b"#N/A N/A", b"#NA", b"-1.#IND", b"-1.#QNAN", b"-NaN", b"-nan", b"1.#IND", b"1.#QNAN", b"<NA>", b"N/A", b"NA", b"NULL",
-    b"NaN", b"None", b"n/a", b"nan", b"null",
+    b"#N/A",
+    b"#N/A N/A",
+    b"#NA",
+    b"-1.#IND",
+    b"-1.#QNAN",
+    b"-NaN",
+    b"-nan",
+    b"1.#IND",
+    b"1.#QNAN",
+    b"<NA>",
+    b"N/A",
+    b"NA",
+    b"NULL",
+    b"NaN",
+    b"None",
+    b"n/a",
+    b"nan",
+    b"null",
 ];
 
 #[inline]
@@ -242,17 +258,22 @@ pub fn parse<'a>(
             }
         }
         DataType::Boolean => booleans(cells),
-        DataType::Int64 => primitives(cells, |bytes, kind| integer(bytes).filter(|_| is_number(kind))).map(|a: Int64Array| Arc::new(a) as _),
+        DataType::Int64 => primitives(cells, |bytes, kind| integer(bytes).filter(|_| is_number(kind)))
+            .map(|a: Int64Array| Arc::new(a) as _),
         DataType::Int32 => {
-            let narrow = |bytes: &[u8], kind| integer(bytes).filter(|_| is_number(kind)).and_then(|value| i32::try_from(value).ok());
+            let narrow = |bytes: &[u8], kind| {
+                integer(bytes).filter(|_| is_number(kind)).and_then(|value| i32::try_from(value).ok())
+            };
             primitives(cells, narrow).map(|a: Int32Array| Arc::new(a) as _)
         }
-        DataType::Float64 => primitives(cells, |bytes, kind| float(bytes).filter(|_| is_number(kind))).map(|a: Float64Array| Arc::new(a) as _),
+        DataType::Float64 => primitives(cells, |bytes, kind| float(bytes).filter(|_| is_number(kind)))
+            .map(|a: Float64Array| Arc::new(a) as _),
         DataType::Float32 => {
             let narrow = |bytes: &[u8], kind| float(bytes).filter(|_| is_number(kind)).map(|value| value as f32);
             primitives(cells, narrow).map(|a: Float32Array| Arc::new(a) as _)
         }
-        DataType::Date32 => primitives(cells, |bytes, kind| date(bytes).filter(|_| is_time(kind))).map(|a: Date32Array| Arc::new(a) as _),
+        DataType::Date32 => primitives(cells, |bytes, kind| date(bytes).filter(|_| is_time(kind)))
+            .map(|a: Date32Array| Arc::new(a) as _),
         DataType::Timestamp(TimeUnit::Microsecond, zone) => {
             let midnight = |bytes: &[u8]| date(bytes).map(|days| i64::from(days) * 86_400_000_000);
             let at = |bytes: &[u8], kind| {
@@ -268,7 +289,10 @@ pub fn parse<'a>(
 }
 
 /// Parses as what the cells are, then casts.
-fn foreign<'a>(cells: impl ExactSizeIterator<Item = (&'a [u8], Kind)>, data_type: &DataType) -> Result<std::result::Result<ArrayRef, usize>> {
+fn foreign<'a>(
+    cells: impl ExactSizeIterator<Item = (&'a [u8], Kind)>,
+    data_type: &DataType,
+) -> Result<std::result::Result<ArrayRef, usize>> {
     let cells: Vec<_> = cells.collect();
     let own = observe(cells.iter().copied());
     match parse(cells.iter().copied(), &own)? {
