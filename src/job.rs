@@ -208,7 +208,7 @@ impl Job {
         Ok((store, scanned))
     }
 
-    fn options(&self) -> Result<SourceOptions> {
+    pub(crate) fn options(&self) -> Result<SourceOptions> {
         SourceOptions::new(&self.recipe.input)
     }
 
@@ -308,7 +308,7 @@ impl Job {
         Ok(described.to_string())
     }
 
-    fn scan_fingerprint(&self) -> Result<String> {
+    pub(crate) fn scan_fingerprint(&self) -> Result<String> {
         let text = format!("{STATE_FORMAT} {} {}", env!("CARGO_PKG_VERSION"), self.scan_description()?);
         Ok(format!("{:032x}", xxh3_128(text.as_bytes())))
     }

@@ -16,5 +16,6 @@ pub mod state;
 pub mod store;
 pub mod strata;
 pub mod transform;
+pub mod verify;
 pub mod windows;
 pub mod write;
