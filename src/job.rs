@@ -132,6 +132,10 @@ impl Job {
         self
     }
 
+    pub(crate) fn overwrites(&self) -> bool {
+        self.overwrite
+    }
+
     /// The recipe.
     pub fn recipe(&self) -> &Recipe {
         &self.recipe
