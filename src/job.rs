@@ -136,6 +136,10 @@ impl Job {
         self
     }
 
+    pub(crate) fn overwrites(&self) -> bool {
+        self.overwrite
+    }
+
     /// The recipe.
     pub fn recipe(&self) -> &Recipe {
         &self.recipe
@@ -216,7 +220,7 @@ impl Job {
         Ok((store, scanned))
     }
 
-    fn options(&self) -> Result<SourceOptions> {
+    pub(crate) fn options(&self) -> Result<SourceOptions> {
         SourceOptions::new(&self.recipe.input)
     }
 
@@ -335,7 +339,7 @@ impl Job {
         Ok(described.to_string())
     }
 
-    fn scan_fingerprint(&self) -> Result<String> {
+    pub(crate) fn scan_fingerprint(&self) -> Result<String> {
         let text = format!("{STATE_FORMAT} {} {}", env!("CARGO_PKG_VERSION"), self.scan_description()?);
         Ok(format!("{:032x}", xxh3_128(text.as_bytes())))
     }

@@ -189,7 +189,7 @@ impl Plan {
             crate::spec::Layout::Shards => recipe.output.shard_rows,
             crate::spec::Layout::Single => u64::MAX,
         };
-        let row_group_rows = row_group_rows(&pipeline, &facts, shard_rows, splits.len());
+        let row_group_rows = row_group_rows(output_row_bytes(&pipeline, &facts), shard_rows, splits.len());
         let mut plan = Self {
             version: env!("CARGO_PKG_VERSION").into(),
             fingerprint: fingerprint(recipe, shards),
@@ -393,8 +393,7 @@ impl Router {
 
 /// Rows of an output row group: as many as fit [`ROW_GROUP_BYTES`], evened out over a part. Depends on the schema and
 /// the data alone, never on the budget.
-fn row_group_rows(pipeline: &Pipeline, facts: &[ColumnFacts], shard_rows: u64, splits: usize) -> u64 {
-    let row_bytes = output_row_bytes(pipeline, facts);
+pub(crate) fn row_group_rows(row_bytes: u64, shard_rows: u64, splits: usize) -> u64 {
     let bytes = ROW_GROUP_BYTES.min(OPEN_BYTES / splits.max(1) as u64);
     let most = (bytes / row_bytes.max(1)).clamp(1024, ROW_GROUP_ROWS);
     if shard_rows == u64::MAX { most } else { shard_rows.div_ceil(shard_rows.div_ceil(most)) }

@@ -253,16 +253,17 @@ pub fn settled(schema: &Schema) -> SchemaRef {
 /// Position of column `name` in `schema`.
 ///
 /// # Errors
-/// [`Error::Data`] that says what asked for it and names the nearest column.
+/// [`Error::Data`] that says what asked for it, as `Label field 'X' not found in columns: [...]`, and names the nearest
+/// column.
 pub fn position(schema: &Schema, name: &str, asked_by: &str) -> Result<usize> {
     schema.fields().iter().position(|field| field.name() == name).ok_or_else(|| {
         let near = did_you_mean(name, schema.fields().iter().map(|field| field.name().as_str()));
         let shown: Vec<&str> = schema.fields().iter().take(20).map(|field| field.name().as_str()).collect();
         let more = schema.fields().len().saturating_sub(shown.len());
-        let more = if more > 0 { format!(", and {more} more") } else { String::new() };
+        let more = if more > 0 { format!(", … and {more} more") } else { String::new() };
         Error::data(
             Site::default(),
-            format!("{asked_by} `{name}` not found{near} in columns: [{}{more}]", shown.join(", ")),
+            format!("{asked_by} '{name}' not found in columns: [{}{more}]{near}", shown.join(", ")),
         )
     })
 }
