@@ -1,6 +1,7 @@
 //! What the proofs share: a place of their own on disk, jobs run through the library, outputs read back and hashed.
 #![allow(dead_code, reason = "every test binary takes the part it needs")]
 
+pub mod csv;
 pub mod oracle;
 pub mod table;
 
