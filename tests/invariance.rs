@@ -253,7 +253,7 @@ fn any_order_of_types_gives_the_same_fit() {
     let place = Place::new();
     let shard = |kind: Kind, cells: Vec<Cell>| {
         let rows = cells.into_iter().enumerate().map(|(at, cell)| vec![Cell::Int(at as i64), cell]).collect();
-        Table { columns: vec![("id".into(), Kind::Int), ("x".into(), kind)], rows }.batch(ROWS)
+        Table { columns: vec![("id".into(), Kind::Int), ("x".into(), kind)], rows }.batch()
     };
     let ints = shard(Kind::Int, (0..50).map(Cell::Int).collect());
     let floats = shard(Kind::Float, (0..50).map(|x| Cell::Float(f64::from(x) / 4.0)).collect());
