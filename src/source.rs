@@ -148,7 +148,7 @@ impl Chunk {
     pub fn batches(&self) -> Vec<usize> {
         match self {
             Self::RowGroup(range) => range.batches(),
-            Self::Decoded(decoded) => decoded.columns.first().map_or_else(Vec::new, |arrays| arrays.iter().map(|a| a.len()).collect()),
+            Self::Decoded(decoded) => decoded.columns.first().map_or_else(Vec::new, |arrays| arrays.iter().map(Array::len).collect()),
         }
     }
 

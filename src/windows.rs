@@ -55,6 +55,9 @@ impl Full {
 
 impl Windows {
     /// The windows of `opened`, in pieces of at most `piece_bytes` of decoded columns.
+    ///
+    /// # Errors
+    /// [`crate::error::Error::Data`] when the shard cannot be read.
     pub fn new(engine: &Engine<'_>, _shard: &Shard, opened: &Opened, schema: &SchemaRef, piece_bytes: u64) -> Result<Self> {
         let full = Full::new(engine, schema);
         Ok(match opened {
@@ -68,6 +71,10 @@ impl Windows {
     }
 
     /// The next window, or nothing after the last.
+    ///
+    /// # Errors
+    /// As [`Windows::new`].
+    #[expect(clippy::should_implement_trait, reason = "an iterator cannot fail")]
     pub fn next(&mut self) -> Result<Option<Window>> {
         match self {
             Self::Parquet { rest, full } => Ok(next_row_groups(rest, *full)),

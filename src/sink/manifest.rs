@@ -59,7 +59,7 @@ impl Manifest {
         let splits = plan.splits.iter().enumerate();
         let splits = splits.map(|(at, split)| Split { name: split.name.clone(), rows: split.rows, strata: strata(at), parts: parts(at) });
         let label = plan.pipeline.lanes.iter().find_map(|lane| match lane.steps.as_slice() {
-            [Step::Label(map)] => Some((lane.name.clone(), map.classes().to_vec())),
+            [Step::Label(map)] => Some((lane.name.clone(), map.classes())),
             _ => None,
         });
         Self {

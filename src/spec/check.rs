@@ -1,5 +1,7 @@
 //! The recipe's checks that need more than one key, made before any data is read.
 
+use std::cmp::Ordering;
+
 use super::{Compression, ImputeStrategy, OrdinalUnknown, OutputFormat, Recipe, SplitKind, Transform};
 use crate::error::{Error, Result};
 
@@ -96,7 +98,7 @@ fn transform(step: &Transform) -> std::result::Result<(), String> {
         return Err("`columns` is empty".into());
     }
     match step {
-        Transform::MinMaxScaler(op) if !(op.feature_range.0 < op.feature_range.1) => {
+        Transform::MinMaxScaler(op) if op.feature_range.0.partial_cmp(&op.feature_range.1) != Some(Ordering::Less) => {
             Err(format!("feature_range [{}, {}] has to grow", op.feature_range.0, op.feature_range.1))
         }
         Transform::SimpleImputer(op) if op.fill_value.is_some() && op.strategy != ImputeStrategy::Constant => {
