@@ -57,8 +57,9 @@ fn shard(first_row: u64) -> RecordBatch {
     ];
     for column in 1..=18 {
         let values = [3, 50, 1000][column as usize % 3];
-        let text =
-            |row| Some(mixed(row, column)).filter(|x| x % 40 != 0).map(|x| format!("cat{column}_v{}", x % values));
+        let text = |row| {
+            Some(mixed(row, column)).filter(|x| !x.is_multiple_of(40)).map(|x| format!("cat{column}_v{}", x % values))
+        };
         columns.push((format!("cat_{column:02}"), Arc::new(rows().map(text).collect::<StringArray>())));
     }
     for column in 100..280 {
@@ -66,7 +67,7 @@ fn shard(first_row: u64) -> RecordBatch {
             0 => Arc::new(rows().map(|row| Some((mixed(row, column) % 9) as i64)).collect::<Int64Array>()),
             1 => Arc::new(rows().map(|row| Some(mixed(row, column) as f64 / 1e9)).collect::<Float64Array>()),
             _ => {
-                let money = |x: u64| (x % 5 != 0).then(|| (x % 100_000) as f64 / 100.0);
+                let money = |x: u64| (!x.is_multiple_of(5)).then(|| (x % 100_000) as f64 / 100.0);
                 Arc::new(rows().map(|row| money(mixed(row, column))).collect::<Float64Array>())
             }
         };
