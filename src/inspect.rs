@@ -129,7 +129,11 @@ pub fn look(path: &Path) -> Result<Found> {
         let (store, identity) = StateStore::open_existing(path)?;
         return Ok(Found::State(Box::new(State::read(&store, identity)?)));
     }
-    let what = if path.exists() { "is neither an output (it has no _manifest.json) nor a state of twopass" } else { "is not there" };
+    let what = if path.exists() {
+        "is neither an output (it has no _manifest.json) nor a state of twopass"
+    } else {
+        "is not there"
+    };
     Err(Error::Recipe(format!("{} {what}; give the directory of an output, or of a state", path.display())))
 }
 
@@ -138,7 +142,10 @@ pub fn look(path: &Path) -> Result<Found> {
 /// # Errors
 /// [`Error::Recipe`] that names the nearest column.
 pub fn find_column<'a>(column: &str, names: impl Iterator<Item = &'a str> + Clone) -> Result<usize> {
-    names.clone().position(|name| name == column).ok_or_else(|| Error::Recipe(format!("there is no column `{column}` in it{}", did_you_mean(column, names))))
+    names
+        .clone()
+        .position(|name| name == column)
+        .ok_or_else(|| Error::Recipe(format!("there is no column `{column}` in it{}", did_you_mean(column, names))))
 }
 
 impl Output {
@@ -175,12 +182,22 @@ impl State {
             }
         }
         let facts = read_as.iter().zip(&merged).map(|((name, data_type), column)| {
-            let data_type: DataType = data_type.parse().map_err(|_| Error::Damaged { what: format!("the state has column `{name}` of the unknown type {data_type}"), source: None })?;
+            let data_type: DataType = data_type.parse().map_err(|_| Error::Damaged {
+                what: format!("the state has column `{name}` of the unknown type {data_type}"),
+                source: None,
+            })?;
             Ok(ColumnFacts::new(&Field::new(name, data_type, true), &column.state, column.value_bytes))
         });
-        let steps = |at: usize| plan.as_ref().and_then(|plan| plan.pipeline.lanes.get(at)).map_or_else(Vec::new, fitted_steps);
-        let columns = facts.enumerate().map(|(at, facts)| Ok(Column { facts: facts?, steps: steps(at) })).collect::<Result<_>>()?;
-        let shards: Vec<Shard> = records.into_iter().map(|record| Shard { name: record.stamp.name, rows: record.rows, bytes: record.stamp.bytes }).collect();
+        let steps =
+            |at: usize| plan.as_ref().and_then(|plan| plan.pipeline.lanes.get(at)).map_or_else(Vec::new, fitted_steps);
+        let columns = facts
+            .enumerate()
+            .map(|(at, facts)| Ok(Column { facts: facts?, steps: steps(at) }))
+            .collect::<Result<_>>()?;
+        let shards: Vec<Shard> = records
+            .into_iter()
+            .map(|record| Shard { name: record.stamp.name, rows: record.rows, bytes: record.stamp.bytes })
+            .collect();
         Ok(Self {
             path: store.path().to_path_buf(),
             version: identity.version,
@@ -227,14 +244,24 @@ impl PlanView {
         let splits = 0..plan.splits.len();
         let strata = match plan.stratify.is_empty() {
             true => Vec::new(),
-            false => plan.strata.iter().enumerate().map(|(at, stratum)| (stratum.name(), splits.clone().map(|split| plan.quotas.of(at)[split]).collect())).collect(),
+            false => plan
+                .strata
+                .iter()
+                .enumerate()
+                .map(|(at, stratum)| (stratum.name(), splits.clone().map(|split| plan.quotas.of(at)[split]).collect()))
+                .collect(),
         };
         Self {
             fingerprint: plan.fingerprint.clone(),
             splits: plan.splits.iter().map(|split| (split.name.clone(), split.rows)).collect(),
             stratify: plan.stratify.clone(),
             strata,
-            output: plan.pipeline.output.iter().map(|column| (column.name.clone(), column.data_type.to_string())).collect(),
+            output: plan
+                .pipeline
+                .output
+                .iter()
+                .map(|column| (column.name.clone(), column.data_type.to_string()))
+                .collect(),
         }
     }
 }
@@ -251,8 +278,14 @@ impl FittedStep {
         };
         match step {
             Step::Scale(step) => match step.map {
-                Affine::Standard { mean, scale } => with("standard_scaler", vec![("mean", json!(mean)), ("scale", json!(scale))], None),
-                Affine::MinMax { scale, min, clip } => with("min_max_scaler", vec![("scale", json!(scale)), ("min", json!(min)), ("clip", json!(clip))], None),
+                Affine::Standard { mean, scale } => {
+                    with("standard_scaler", vec![("mean", json!(mean)), ("scale", json!(scale))], None)
+                }
+                Affine::MinMax { scale, min, clip } => with(
+                    "min_max_scaler",
+                    vec![("scale", json!(scale)), ("min", json!(min)), ("clip", json!(clip))],
+                    None,
+                ),
             },
             Step::Impute(step) => {
                 let fill = match &step.fill {

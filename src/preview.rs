@@ -169,7 +169,11 @@ impl Job {
         let engine = Engine::new(&recipe.run, &Silent)?;
         let opened = self.open_all(&engine)?;
         let fields = || opened.iter().map(|(shard, fields, _)| (shard.name.as_str(), fields));
-        let lenient = Input { missing_columns: MissingColumns::Insert, extra_columns: ExtraColumns::Ignore, ..recipe.input.clone() };
+        let lenient = Input {
+            missing_columns: MissingColumns::Insert,
+            extra_columns: ExtraColumns::Ignore,
+            ..recipe.input.clone()
+        };
         let schema = schema::unify(fields(), &lenient)?;
         let collect = Collect::new(recipe, &schema)?;
         let names = |columns: &[usize]| columns.iter().map(|&at| schema.field(at).name().clone()).collect::<Vec<_>>();
@@ -185,7 +189,14 @@ impl Job {
             rows,
             input: type_names(&schema),
             disagreements: disagreements(recipe, &schema, fields()),
-            roles: [("label", names(collect.label.as_slice())), ("stratify", names(&collect.stratify)), ("key", names(&collect.key))].into_iter().filter(|(_, names)| !names.is_empty()).collect(),
+            roles: [
+                ("label", names(collect.label.as_slice())),
+                ("stratify", names(&collect.stratify)),
+                ("key", names(&collect.key)),
+            ]
+            .into_iter()
+            .filter(|(_, names)| !names.is_empty())
+            .collect(),
             steps: recipe.transform.iter().zip(&selected).map(|(step, columns)| (step.op(), names(columns))).collect(),
             memory: memory(recipe, &engine, &schema, &output, &splits, rows, bytes),
             output,
@@ -223,12 +234,19 @@ impl Job {
     }
 }
 
-fn disagreements<'a>(recipe: &Recipe, schema: &SchemaRef, shards: impl Iterator<Item = (&'a str, &'a ShardFields)>) -> Vec<Disagreement> {
-    let index: HashMap<&str, usize> = schema.fields().iter().enumerate().map(|(at, field)| (field.name().as_str(), at)).collect();
+fn disagreements<'a>(
+    recipe: &Recipe,
+    schema: &SchemaRef,
+    shards: impl Iterator<Item = (&'a str, &'a ShardFields)>,
+) -> Vec<Disagreement> {
+    let index: HashMap<&str, usize> =
+        schema.fields().iter().enumerate().map(|(at, field)| (field.name().as_str(), at)).collect();
     let mut found = Vec::new();
     for (shard, fields) in shards.filter(|(_, fields)| !fields.is_empty()) {
         let mut seen = vec![false; schema.fields().len()];
-        let mut add = |column: &str, kind, refused| found.push(Disagreement { shard: shard.into(), column: column.into(), kind, refused });
+        let mut add = |column: &str, kind, refused| {
+            found.push(Disagreement { shard: shard.into(), column: column.into(), kind, refused })
+        };
         for (name, data_type) in fields {
             let Some(&at) = index.get(name.as_str()) else {
                 add(name, Difference::Extra, recipe.input.extra_columns == ExtraColumns::Raise);
@@ -255,10 +273,15 @@ fn output_columns(recipe: &Recipe, schema: &SchemaRef) -> Result<Vec<OutputColum
     for column in &pipeline.output {
         let lane = &pipeline.lanes[column.lane];
         let spread = lane.steps.iter().any(|step| matches!(step, Step::OneHot(_)));
-        let indicator = lane.steps.iter().any(|step| matches!(step, Step::Impute(step) if step.indicator)) && column.slot + 1 == lane.slots();
+        let indicator = lane.steps.iter().any(|step| matches!(step, Step::Impute(step) if step.indicator))
+            && column.slot + 1 == lane.slots();
         let name = if spread && !indicator { format!("{}_*", lane.name) } else { column.name.clone() };
         if columns.last().is_none_or(|last| last.name != name) {
-            columns.push(OutputColumn { name, data_type: column.data_type.to_string(), depends_on_data: spread || indicator });
+            columns.push(OutputColumn {
+                name,
+                data_type: column.data_type.to_string(),
+                depends_on_data: spread || indicator,
+            });
         }
     }
     Ok(columns)
@@ -281,12 +304,27 @@ fn splits(recipe: &Recipe, rows: Option<u64>) -> Vec<(String, f64, Option<u64>)>
     }
 }
 
-fn memory(recipe: &Recipe, engine: &Engine<'_>, schema: &SchemaRef, output: &[OutputColumn], splits: &[(String, f64, Option<u64>)], rows: Option<u64>, bytes: u64) -> Memory {
+fn memory(
+    recipe: &Recipe,
+    engine: &Engine<'_>,
+    schema: &SchemaRef,
+    output: &[OutputColumn],
+    splits: &[(String, f64, Option<u64>)],
+    rows: Option<u64>,
+    bytes: u64,
+) -> Memory {
     let columns = schema.fields().len() as u64;
     // As pass one estimates it when it decides whether to keep the columns.
     let decoded = rows.map_or(bytes * DECODED_GROWTH, |rows| rows * columns * 12);
     let budget = engine.budget.limit();
-    let width = |column: &OutputColumn| column.data_type.parse::<DataType>().ok().and_then(|t| t.primitive_width()).map_or(TEXT_BYTES + 4, |width| width as u64);
+    let width = |column: &OutputColumn| {
+        column
+            .data_type
+            .parse::<DataType>()
+            .ok()
+            .and_then(|t| t.primitive_width())
+            .map_or(TEXT_BYTES + 4, |width| width as u64)
+    };
     let row_bytes: u64 = output.iter().map(width).sum();
     let group = match recipe.output.format {
         OutputFormat::Parquet => row_group_rows(row_bytes, recipe.output.shard_rows, splits.len()),

@@ -104,8 +104,10 @@ pub fn output(path: &Path) -> Result<Verdict> {
     }
     let bytes = std::fs::read(&manifest_path).map_err(|e| Error::io("read", &manifest_path, e))?;
     let manifest = Manifest::from_json(&bytes)?;
-    let recipe: Recipe = serde_json::from_value(manifest.recipe.clone())
-        .map_err(|e| Error::Damaged { what: "_manifest.json has a recipe that cannot be read".into(), source: Some(e.into()) })?;
+    let recipe: Recipe = serde_json::from_value(manifest.recipe.clone()).map_err(|e| Error::Damaged {
+        what: "_manifest.json has a recipe that cannot be read".into(),
+        source: Some(e.into()),
+    })?;
     let job = Subject { root: path, types: types(&manifest)?, manifest: &manifest, recipe: &recipe };
     let mut checks = files::checks(&job)?;
     job.contents(&mut checks)?;
@@ -184,7 +186,11 @@ impl Subject<'_> {
         }
         let complete = rows.is_empty();
         checks.push(Check::unless("rows", &rows, format!("{counted} rows, counted in every part")));
-        checks.push(Check::unless("schema", &schema, format!("{} columns, alike in every part", self.manifest.schema.len())));
+        checks.push(Check::unless(
+            "schema",
+            &schema,
+            format!("{} columns, alike in every part", self.manifest.schema.len()),
+        ));
         checks.push(self.sums());
         checks.extend(strata.check(complete));
         let order = ranks.check(complete);
@@ -208,7 +214,11 @@ impl Subject<'_> {
                 wrong.push(format!("the parts of {} have {parts} rows, the split {}", split.name, split.rows));
             }
         }
-        Check::unless("sums", &wrong, format!("{kept} rows in {} splits + {dropped} dropped = {read} rows read", manifest.splits.len()))
+        Check::unless(
+            "sums",
+            &wrong,
+            format!("{kept} rows in {} splits + {dropped} dropped = {read} rows read", manifest.splits.len()),
+        )
     }
 
     fn is_split(&self) -> bool {

@@ -43,15 +43,28 @@ pub fn run(args: &JobArgs) -> anyhow::Result<ExitCode> {
 
 fn text(preview: &Preview) -> String {
     let rows = preview.rows.map_or_else(String::new, |rows| format!(", {} rows", count(rows)));
-    let mut lines = vec![format!("input: {} shards{rows}, {}, {} columns", count(preview.shards as u64), HumanBytes(preview.bytes), count(preview.input.len() as u64))];
+    let mut lines = vec![format!(
+        "input: {} shards{rows}, {}, {} columns",
+        count(preview.shards as u64),
+        HumanBytes(preview.bytes),
+        count(preview.input.len() as u64)
+    )];
     lines.extend(preview.roles.iter().map(|(role, columns)| format!("{role}: {}", columns.join(", "))));
     lines.extend(disagreements(&preview.disagreements));
     if !preview.steps.is_empty() {
-        let rows = preview.steps.iter().enumerate().map(|(at, (op, columns))| vec![(at + 1).to_string(), op.to_string(), columns.len().to_string(), few(columns)]);
+        let rows = preview.steps.iter().enumerate().map(|(at, (op, columns))| {
+            vec![(at + 1).to_string(), op.to_string(), columns.len().to_string(), few(columns)]
+        });
         lines.extend([String::new(), table(["step", "op", "columns", ""], 2..3, rows)]);
     }
     lines.extend([String::new(), columns(preview), String::new()]);
-    let splits = preview.splits.iter().map(|(name, share, rows)| vec![name.clone(), format!("{:.2}%", share * 100.0), rows.map_or_else(String::new, |rows| format!("~{}", count(rows)))]);
+    let splits = preview.splits.iter().map(|(name, share, rows)| {
+        vec![
+            name.clone(),
+            format!("{:.2}%", share * 100.0),
+            rows.map_or_else(String::new, |rows| format!("~{}", count(rows))),
+        ]
+    });
     lines.push(table(["split", "share", "rows"], 1..3, splits));
     lines.push(String::new());
     lines.push(memory(preview));
@@ -59,7 +72,9 @@ fn text(preview: &Preview) -> String {
     lines.push(match preview.state.kind {
         StateKind::None => format!("state: none at {state}"),
         StateKind::ThisRecipe => format!("state: {state} is of this recipe; what it holds is used again"),
-        StateKind::OtherRecipe => format!("state: {state} is of another recipe; a run starts over, or refuses when it is of another input"),
+        StateKind::OtherRecipe => {
+            format!("state: {state} is of another recipe; a run starts over, or refuses when it is of another input")
+        }
         StateKind::Damaged => format!("state: {state} is damaged; a run starts over"),
         StateKind::Foreign => format!("state: {state} is not a state of twopass; choose another with --state"),
     });
@@ -73,17 +88,30 @@ fn columns(preview: &Preview) -> String {
     let mut told = vec![false; preview.output.len()];
     for (name, data_type) in &preview.input {
         let spread = format!("{name}_*");
-        let at = preview.output.iter().position(|column| column.name == *name || (column.depends_on_data && column.name == spread));
+        let at = preview
+            .output
+            .iter()
+            .position(|column| column.name == *name || (column.depends_on_data && column.name == spread));
         let becomes = at.map_or_else(String::new, |at| {
             told[at] = true;
             let column = &preview.output[at];
-            if column.name == *name { column.data_type.clone() } else { format!("{} ({}, as many as there are categories)", column.data_type, column.name) }
+            if column.name == *name {
+                column.data_type.clone()
+            } else {
+                format!("{} ({}, as many as there are categories)", column.data_type, column.name)
+            }
         });
-        let steps: Vec<&str> = preview.steps.iter().filter(|(_, columns)| columns.contains(name)).map(|(op, _)| *op).collect();
+        let steps: Vec<&str> =
+            preview.steps.iter().filter(|(_, columns)| columns.contains(name)).map(|(op, _)| *op).collect();
         rows.push(vec![cut(name, 40), data_type.clone(), becomes, steps.join(" → ")]);
     }
     for (column, _) in preview.output.iter().zip(told).filter(|(_, told)| !told) {
-        rows.push(vec![cut(&column.name, 40), String::new(), format!("{} (if a value is missing)", column.data_type), String::new()]);
+        rows.push(vec![
+            cut(&column.name, 40),
+            String::new(),
+            format!("{} (if a value is missing)", column.data_type),
+            String::new(),
+        ]);
     }
     table(["column", "input", "output", "steps"], 0..0, rows)
 }
@@ -98,7 +126,15 @@ fn disagreements(found: &[Disagreement]) -> Vec<String> {
             Difference::Extra => "extra: passed over".into(),
             Difference::Type { found, read_as } => format!("{found}, read as {read_as}"),
         };
-        vec![one.shard.clone(), one.column.clone(), if one.refused { what.replace(": read as null", ", refused").replace(": passed over", ", refused") } else { what }]
+        vec![
+            one.shard.clone(),
+            one.column.clone(),
+            if one.refused {
+                what.replace(": read as null", ", refused").replace(": passed over", ", refused")
+            } else {
+                what
+            },
+        ]
     });
     let mut lines = vec![String::new(), table(["shard", "column", "differs"], 0..0, rows)];
     if found.len() > SHOWN {
@@ -113,7 +149,11 @@ fn few(columns: &[String]) -> String {
 
 fn memory(preview: &Preview) -> String {
     let memory = &preview.memory;
-    let mode = if memory.in_memory { "the decoded columns are kept between the passes" } else { "every pass reads the shards" };
+    let mode = if memory.in_memory {
+        "the decoded columns are kept between the passes"
+    } else {
+        "every pass reads the shards"
+    };
     let fits = if memory.fits() { String::new() } else { "; that is too much: raise --memory".to_string() };
     format!(
         "memory: about {} of the {} that buffers may take ({} of {}), vocabularies not counted{fits}; {mode}",

@@ -41,7 +41,8 @@ fn as_json(found: &Found, column: Option<&str>) -> anyhow::Result<Value> {
             json!({ "output": value })
         }
         (Found::Output(output), Some(column)) => {
-            let (name, data_type) = &output.manifest.schema[find_column(column, output.manifest.schema.iter().map(|(name, _)| name.as_str()))?];
+            let (name, data_type) = &output.manifest.schema
+                [find_column(column, output.manifest.schema.iter().map(|(name, _)| name.as_str()))?];
             json!({ "column": { "name": name, "type": data_type, "classes": classes(output, name) } })
         }
         (Found::State(state), None) => {
@@ -49,12 +50,15 @@ fn as_json(found: &Found, column: Option<&str>) -> anyhow::Result<Value> {
             value["complete"] = json!(state.is_complete());
             value["columns"] = state.columns.iter().map(column_json).collect();
             if let (Some(plan), Some(view)) = (value.get_mut("plan").filter(|plan| !plan.is_null()), &state.plan) {
-                let splits: Map<String, Value> = view.splits.iter().map(|(name, rows)| (name.clone(), json!(rows))).collect();
+                let splits: Map<String, Value> =
+                    view.splits.iter().map(|(name, rows)| (name.clone(), json!(rows))).collect();
                 plan["splits"] = splits.into();
             }
             json!({ "state": value })
         }
-        (Found::State(state), Some(column)) => json!({ "column": column_json(&state.columns[column_at(state, column)?]) }),
+        (Found::State(state), Some(column)) => {
+            json!({ "column": column_json(&state.columns[column_at(state, column)?]) })
+        }
     })
 }
 
@@ -87,7 +91,11 @@ fn output_text(output: &Output) -> String {
     let manifest = &output.manifest;
     let (shards, rows, bytes) = manifest.input;
     let mut lines = vec![
-        format!("output {}{}", output.path.display(), if output.complete { "" } else { " (no _SUCCESS: it may not be whole)" }),
+        format!(
+            "output {}{}",
+            output.path.display(),
+            if output.complete { "" } else { " (no _SUCCESS: it may not be whole)" }
+        ),
         format!("by twopass {}, fingerprint {}", manifest.version, manifest.fingerprint),
         format!("from {} shards, {} rows, {}", count(shards), count(rows), HumanBytes(bytes)),
         String::new(),
@@ -95,13 +103,22 @@ fn output_text(output: &Output) -> String {
     let kept: u64 = output.splits().iter().map(|split| split.rows).sum();
     let splits = output.splits().iter().map(|split| {
         let bytes = split.parts.iter().map(|part| part.bytes).sum();
-        vec![split.name.clone(), count(split.rows), percent(split.rows, kept), count(split.parts.len() as u64), HumanBytes(bytes).to_string()]
+        vec![
+            split.name.clone(),
+            count(split.rows),
+            percent(split.rows, kept),
+            count(split.parts.len() as u64),
+            HumanBytes(bytes).to_string(),
+        ]
     });
     lines.push(table(["split", "rows", "share", "parts", "size"], 1..5, splits));
     lines.extend(manifest.dropped.iter().map(|(reason, rows)| format!("dropped {} rows: {reason}", count(*rows))));
     let strata = output.splits().first().map_or(&[] as &[_], |split| split.strata.as_slice());
-    let of = |at: usize| output.splits().iter().map(move |split| split.strata.get(at).map_or(0, |stratum| stratum.1)).collect();
-    let strata: Vec<(String, Vec<u64>)> = strata.iter().enumerate().map(|(at, (name, _))| (name.clone(), of(at))).collect();
+    let of = |at: usize| {
+        output.splits().iter().map(move |split| split.strata.get(at).map_or(0, |stratum| stratum.1)).collect()
+    };
+    let strata: Vec<(String, Vec<u64>)> =
+        strata.iter().enumerate().map(|(at, (name, _))| (name.clone(), of(at))).collect();
     let names: Vec<&str> = output.splits().iter().map(|split| split.name.as_str()).collect();
     lines.extend(strata_text(&manifest.stratify, &names, &strata));
     lines.push(String::new());
@@ -115,7 +132,10 @@ fn strata_text(stratify: &[String], splits: &[&str], strata: &[(String, Vec<u64>
     }
     let by = stratify.join("|");
     let header = std::iter::once(by.as_str()).chain(splits.iter().copied());
-    let rows = strata.iter().take(SHOWN).map(|(name, rows)| std::iter::once(name.clone()).chain(rows.iter().map(|rows| count(*rows))).collect());
+    let rows = strata
+        .iter()
+        .take(SHOWN)
+        .map(|(name, rows)| std::iter::once(name.clone()).chain(rows.iter().map(|rows| count(*rows))).collect());
     let mut lines = vec![String::new(), table(header, 1..splits.len() + 1, rows)];
     if strata.len() > SHOWN {
         lines.push(format!("… and {} more strata (--json has all)", strata.len() - SHOWN));
@@ -143,8 +163,12 @@ fn output_column(output: &Output, column: &str) -> anyhow::Result<String> {
 fn state_text(state: &State) -> String {
     let complete = match &state.missing {
         _ if state.shards.is_empty() => "nothing is scanned yet".into(),
-        Some(missing) if !missing.is_empty() => format!("incomplete: {} shards of the input are not scanned", count(missing.len() as u64)),
-        _ if !state.stale.is_empty() => format!("incomplete: {} shards are to be read again", count(state.stale.len() as u64)),
+        Some(missing) if !missing.is_empty() => {
+            format!("incomplete: {} shards of the input are not scanned", count(missing.len() as u64))
+        }
+        _ if !state.stale.is_empty() => {
+            format!("incomplete: {} shards are to be read again", count(state.stale.len() as u64))
+        }
         Some(_) => "complete: every shard of the input is scanned".into(),
         None => "the input is not where it was, so nothing can be said of shards that are missing".into(),
     };
@@ -154,11 +178,20 @@ fn state_text(state: &State) -> String {
     };
     let mut lines = vec![
         format!("state {} of input {}", state.path.display(), state.input),
-        format!("{} shards, {} rows, {} columns; {complete}", count(state.shards.len() as u64), count(state.rows), count(state.columns.len() as u64)),
+        format!(
+            "{} shards, {} rows, {} columns; {complete}",
+            count(state.shards.len() as u64),
+            count(state.rows),
+            count(state.columns.len() as u64)
+        ),
         plan,
         String::new(),
     ];
-    let shards = state.shards.iter().take(SHOWN).map(|shard| vec![shard.name.clone(), count(shard.rows), HumanBytes(shard.bytes).to_string()]);
+    let shards = state
+        .shards
+        .iter()
+        .take(SHOWN)
+        .map(|shard| vec![shard.name.clone(), count(shard.rows), HumanBytes(shard.bytes).to_string()]);
     lines.push(table(["shard", "rows", "size"], 1..3, shards));
     if state.shards.len() > SHOWN {
         lines.push(format!("… and {} more shards (--json has all)", state.shards.len() - SHOWN));
@@ -210,7 +243,14 @@ fn column_text(state: &State, column: &Column) -> String {
     let facts = &column.facts;
     let mut lines = vec![
         format!("column {}, {} ({} in pandas)", facts.name, facts.data_type, facts.pandas_type),
-        format!("{} rows, {} nulls ({}), {} NaN, {} distinct", count(facts.rows), count(facts.nulls), percent(facts.nulls, facts.rows), count(facts.nan), distinct(column)),
+        format!(
+            "{} rows, {} nulls ({}), {} NaN, {} distinct",
+            count(facts.rows),
+            count(facts.nulls),
+            percent(facts.nulls, facts.rows),
+            count(facts.nan),
+            distinct(column)
+        ),
         format!("{} in memory", HumanBytes(facts.bytes)),
     ];
     if let Some((min, max)) = facts.range {

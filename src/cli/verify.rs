@@ -12,7 +12,8 @@ use super::report::plain_table;
 /// Verifies the output and prints the verdict.
 pub fn run(output: &Path, json: bool) -> anyhow::Result<ExitCode> {
     let verdict = twopass::verify::output(output)?;
-    let text = if json { serde_json::to_string_pretty(&verdict).context("cannot print the verdict")? } else { text(&verdict) };
+    let text =
+        if json { serde_json::to_string_pretty(&verdict).context("cannot print the verdict")? } else { text(&verdict) };
     print(&text)?;
     Ok(if verdict.ok { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }

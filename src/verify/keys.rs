@@ -14,7 +14,7 @@ use super::touched::untouched;
 use super::{Check, Status, Subject, parts};
 use crate::error::Result;
 use crate::hash;
-use crate::spec::{OutputFormat, OneOrMany};
+use crate::spec::{OneOrMany, OutputFormat};
 
 /// Keys of one partition, at the most on average: 256 MiB of hashes.
 const PARTITION_ROWS: u64 = 1 << 24;
@@ -24,7 +24,8 @@ const SPLIT_BITS: u32 = 8;
 /// The key columns' positions when their values are the input's, or why they are not.
 fn key_columns(job: &Subject<'_>, key: &OneOrMany) -> std::result::Result<Vec<usize>, String> {
     let column = |name: &String| {
-        let at = untouched(job, name).ok_or_else(|| format!("the parts do not hold `{name}` as it was read: a transform works on it"))?;
+        let at = untouched(job, name)
+            .ok_or_else(|| format!("the parts do not hold `{name}` as it was read: a transform works on it"))?;
         if !PartFormat::reads_back(job.recipe, &job.types[at]) {
             return Err(format!("`{name}` is {}, which text parts do not give back exactly", job.types[at]));
         }
@@ -56,7 +57,8 @@ impl<'a> Ranks<'a> {
         let mut fields = Vec::with_capacity(columns.len());
         for &at in columns {
             let array = by_name(self.job, batch, at)?;
-            let text = matches!(self.job.recipe.output.format, OutputFormat::Csv | OutputFormat::Tsv) && *array.data_type() == DataType::Utf8;
+            let text = matches!(self.job.recipe.output.format, OutputFormat::Csv | OutputFormat::Tsv)
+                && *array.data_type() == DataType::Utf8;
             self.unclear |= text && array.null_count() > 0;
             let mut hashes = Vec::with_capacity(array.len());
             hash::fields(array, &mut hashes)?;
@@ -82,7 +84,9 @@ impl<'a> Ranks<'a> {
         Some(match columns {
             Err(why) => Check::not_provable(NAME, why),
             Ok(_) if !complete => Check::not_provable(NAME, "not all rows could be read"),
-            Ok(_) if self.unclear => Check::not_provable(NAME, "the key has missing values, which CSV does not tell from empty texts"),
+            Ok(_) if self.unclear => {
+                Check::not_provable(NAME, "the key has missing values, which CSV does not tell from empty texts")
+            }
             Ok(_) => {
                 let splits = self.job.manifest.splits.len();
                 let cuts = self.ranges.chunks(splits).map(|ranges| {
@@ -91,7 +95,10 @@ impl<'a> Ranks<'a> {
                 });
                 let wrong: usize = cuts.sum();
                 if wrong > 0 {
-                    Check::failed(NAME, format!("{wrong} cuts between splits are not where the hash of the key puts them"))
+                    Check::failed(
+                        NAME,
+                        format!("{wrong} cuts between splits are not where the hash of the key puts them"),
+                    )
                 } else {
                     Check::ok(NAME, format!("every row is where {} of its key puts it", hash::CONTRACT))
                 }
@@ -186,7 +193,12 @@ impl<'a> Keys<'a> {
         // Exact counts have to cut between rows of one key, and strata are cut each for itself: the contract allows both.
         let found = format!("{shared} of {distinct} keys are in two splits");
         Ok(Some(match order {
-            Some(Status::Ok) => Check::ok(NAME, format!("{found}: several rows have them, and exact counts or other strata part these as the hash order says")),
+            Some(Status::Ok) => Check::ok(
+                NAME,
+                format!(
+                    "{found}: several rows have them, and exact counts or other strata part these as the hash order says"
+                ),
+            ),
             Some(Status::Failed) => Check::failed(NAME, found),
             _ => Check::not_provable(NAME, format!("{found}, and whether the hash order says so is not provable")),
         }))

@@ -41,7 +41,11 @@ impl PartFormat {
 
     /// Whether a column of this type can be read back as it was.
     pub(super) fn reads_back(recipe: &Recipe, data_type: &DataType) -> bool {
-        let plain = data_type.is_numeric() || matches!(data_type, DataType::Boolean | DataType::Utf8 | DataType::Date32 | DataType::Timestamp(_, None));
+        let plain = data_type.is_numeric()
+            || matches!(
+                data_type,
+                DataType::Boolean | DataType::Utf8 | DataType::Date32 | DataType::Timestamp(_, None)
+            );
         recipe.output.format == OutputFormat::Parquet || (plain && *data_type != DataType::Float16)
     }
 
@@ -67,7 +71,8 @@ fn failed(e: impl Into<crate::error::Cause>) -> Error {
 fn parquet(job: &Subject<'_>, path: &Path, columns: &[usize], visit: &mut Visit<'_>) -> Result<Found> {
     let file = File::open(path).map_err(|e| Error::io("open", path, e))?;
     let builder = ParquetRecordBatchReaderBuilder::try_new(file).map_err(failed)?;
-    let found: Vec<_> = builder.schema().fields().iter().map(|field| (field.name().clone(), field.data_type().to_string())).collect();
+    let found: Vec<_> =
+        builder.schema().fields().iter().map(|field| (field.name().clone(), field.data_type().to_string())).collect();
     let schema_error = difference(&found, &job.manifest.schema);
     if schema_error.is_some() {
         return Ok(Found { rows: builder.metadata().file_metadata().num_rows().max(0) as u64, schema_error });
@@ -91,8 +96,13 @@ fn parquet(job: &Subject<'_>, path: &Path, columns: &[usize], visit: &mut Visit<
 
 /// The first column that is not the expected one.
 fn difference(found: &[(String, String)], expected: &[(String, String)]) -> Option<String> {
-    if let Some((at, (found, expected))) = found.iter().zip(expected).enumerate().find(|(_, (found, expected))| found != expected) {
-        return Some(format!("column {at} is `{}` {}, the manifest says `{}` {}", found.0, found.1, expected.0, expected.1));
+    if let Some((at, (found, expected))) =
+        found.iter().zip(expected).enumerate().find(|(_, (found, expected))| found != expected)
+    {
+        return Some(format!(
+            "column {at} is `{}` {}, the manifest says `{}` {}",
+            found.0, found.1, expected.0, expected.1
+        ));
     }
     (found.len() != expected.len()).then(|| format!("{} columns, the manifest says {}", found.len(), expected.len()))
 }
@@ -114,7 +124,9 @@ fn delimited(job: &Subject<'_>, path: &Path, delimiter: u8, columns: &[usize], v
     let schema_error = difference(&found, &expected);
     // Only columns of interest are read as what they are: the others need no more than to be there.
     let data_type = |at: usize| if columns.contains(&at) { job.types[at].clone() } else { DataType::Utf8 };
-    let fields: Vec<Field> = (0..found.len()).map(|at| Field::new(&found[at].0, if schema_error.is_some() { DataType::Utf8 } else { data_type(at) }, true)).collect();
+    let fields: Vec<Field> = (0..found.len())
+        .map(|at| Field::new(&found[at].0, if schema_error.is_some() { DataType::Utf8 } else { data_type(at) }, true))
+        .collect();
     let projection = if columns.is_empty() || schema_error.is_some() { vec![0] } else { columns.to_vec() };
     let reader = arrow::csv::ReaderBuilder::new(Arc::new(Schema::new(fields)))
         .with_format(format)
@@ -137,7 +149,8 @@ fn json_lines(job: &Subject<'_>, path: &Path, columns: &[usize], visit: &mut Vis
     let names: Vec<&str> = job.manifest.schema.iter().map(|(name, _)| name.as_str()).collect();
     let field = |at: &usize| Field::new(names[*at], job.types[*at].clone(), true);
     let schema = Arc::new(Schema::new(columns.iter().map(field).collect::<Vec<_>>()));
-    let mut decoder = arrow::json::ReaderBuilder::new(schema).with_batch_size(BATCH_ROWS).build_decoder().map_err(failed)?;
+    let mut decoder =
+        arrow::json::ReaderBuilder::new(schema).with_batch_size(BATCH_ROWS).build_decoder().map_err(failed)?;
     let mut lines = BufReader::with_capacity(1 << 20, decompressed(path)?);
     let (mut line, mut rows, mut schema_error) = (Vec::new(), 0, None);
     loop {
@@ -187,7 +200,10 @@ impl<'de> Visitor<'de> for Keys<'_> {
         while let Some(key) = map.next_key::<std::borrow::Cow<'_, str>>()? {
             map.next_value::<IgnoredAny>()?;
             if wrong.is_none() && self.0.get(at).is_none_or(|name| *name != key) {
-                wrong = Some(format!("key {at} is `{key}`, the manifest says {}", self.0.get(at).map_or_else(|| "no more".into(), |name| format!("`{name}`"))));
+                wrong = Some(format!(
+                    "key {at} is `{key}`, the manifest says {}",
+                    self.0.get(at).map_or_else(|| "no more".into(), |name| format!("`{name}`"))
+                ));
             }
             at += 1;
         }

@@ -40,8 +40,13 @@ struct Column<'a> {
 
 impl<'a> Strata<'a> {
     pub(super) fn new(job: &'a Subject<'a>) -> Self {
-        let names: Vec<&str> = job.manifest.splits.first().map_or_else(Vec::new, |split| split.strata.iter().map(|(name, _)| name.as_str()).collect());
-        let columns = job.manifest.stratify.iter().enumerate().map(|(at, name)| column(job, at, name, &names)).collect();
+        let names: Vec<&str> = job
+            .manifest
+            .splits
+            .first()
+            .map_or_else(Vec::new, |split| split.strata.iter().map(|(name, _)| name.as_str()).collect());
+        let columns =
+            job.manifest.stratify.iter().enumerate().map(|(at, name)| column(job, at, name, &names)).collect();
         let index = names.iter().enumerate().map(|(at, name)| (*name, at as u32)).collect();
         let counts = vec![0; names.len() * job.manifest.splits.len()];
         Self { job, columns, index, counts, names, strange: None, rows: Vec::new() }
@@ -122,27 +127,43 @@ impl<'a> Strata<'a> {
             wrong.push(format!("{rows} rows are of no stratum of the manifest, as one of `{example}`"));
         }
         let by = self.job.manifest.stratify.join(", ");
-        Some(Check::unless(NAME, &wrong, format!("{} strata of {by} in {splits} splits, counted row by row", self.names.len())))
+        Some(Check::unless(
+            NAME,
+            &wrong,
+            format!("{} strata of {by} in {splits} splits, counted row by row", self.names.len()),
+        ))
     }
 }
 
 /// A stratify column, or why its values are not those that the strata were made of.
-fn column<'a>(job: &'a Subject<'a>, at_name: usize, name: &str, strata: &[&str]) -> std::result::Result<Column<'a>, String> {
+fn column<'a>(
+    job: &'a Subject<'a>,
+    at_name: usize,
+    name: &str,
+    strata: &[&str],
+) -> std::result::Result<Column<'a>, String> {
     if let Some((label, classes)) = &job.manifest.label
         && label == name
         && let Some(at) = job.column(name)
     {
-        let lower = of_booleans(classes) && strata.iter().any(|stratum| stratum.split('|').nth(at_name).is_some_and(|value| matches!(value, "true" | "false")));
-        let class = |class: &'a String| if lower { Cow::Owned(class.to_lowercase()) } else { Cow::Borrowed(class.as_str()) };
+        let lower = of_booleans(classes)
+            && strata
+                .iter()
+                .any(|stratum| stratum.split('|').nth(at_name).is_some_and(|value| matches!(value, "true" | "false")));
+        let class =
+            |class: &'a String| if lower { Cow::Owned(class.to_lowercase()) } else { Cow::Borrowed(class.as_str()) };
         return Ok(Column { at, classes: Some(classes.iter().map(class).collect()) });
     }
-    let at = untouched(job, name).ok_or_else(|| format!("the parts do not hold `{name}` as it was read: a transform works on it"))?;
+    let at = untouched(job, name)
+        .ok_or_else(|| format!("the parts do not hold `{name}` as it was read: a transform works on it"))?;
     let data_type = &job.types[at];
     if !PartFormat::reads_back(job.recipe, data_type) {
         return Err(format!("`{name}` is {data_type}, which text parts do not give back exactly"));
     }
     match job.recipe.output.format {
-        OutputFormat::Csv | OutputFormat::Tsv if *data_type == DataType::Utf8 && strata.iter().any(|stratum| stratum.split('|').any(str::is_empty)) => {
+        OutputFormat::Csv | OutputFormat::Tsv
+            if *data_type == DataType::Utf8 && strata.iter().any(|stratum| stratum.split('|').any(str::is_empty)) =>
+        {
             Err(format!("`{name}` has empty texts, which CSV does not tell from missing values"))
         }
         OutputFormat::Jsonl if data_type.is_floating() && strata.iter().any(|stratum| stratum.contains("inf")) => {
@@ -163,7 +184,8 @@ impl Column<'_> {
         let array = by_name(job, batch, self.at)?;
         let Some(classes) = &self.classes else { return Ok(canonical_text(array)?.into_owned()) };
         let codes = cast(array, &DataType::Int64).map_err(|e| Error::failed("reading label codes", e))?;
-        let class = |code: Option<i64>| code.and_then(|code| classes.get(usize::try_from(code).ok()?)).map(AsRef::as_ref);
+        let class =
+            |code: Option<i64>| code.and_then(|code| classes.get(usize::try_from(code).ok()?)).map(AsRef::as_ref);
         Ok(codes.as_primitive::<Int64Type>().iter().map(class).collect::<StringArray>())
     }
 }

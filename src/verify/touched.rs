@@ -29,7 +29,8 @@ fn may_touch(step: &Transform, recipe: &Recipe, name: &str, data_type: &DataType
         if selector.starts_with('@') {
             return may_leave(step, recipe, selector, data_type);
         }
-        glob::Pattern::new(selector).is_ok_and(|pattern| pattern.matches(name)) && may_leave(step, recipe, "", data_type)
+        glob::Pattern::new(selector).is_ok_and(|pattern| pattern.matches(name))
+            && may_leave(step, recipe, "", data_type)
     })
 }
 

@@ -13,7 +13,11 @@ fn an_unknown_key_is_refused_with_the_nearest_one() {
     let job = Job::new();
     job.write("typo.toml", "[input]\npath = \"data\"\n[output]\nshard_row = 5\n");
     job.fails(&["run", "typo.toml"], 2, &["typo.toml", "unknown key `output.shard_row`", "did you mean `shard_rows`?"]);
-    job.fails(&["check", "-i", "data", "--set", "splits.kind=random"], 2, &["unknown key `splits`", "did you mean `split`?"]);
+    job.fails(
+        &["check", "-i", "data", "--set", "splits.kind=random"],
+        2,
+        &["unknown key `splits`", "did you mean `split`?"],
+    );
     job.write("op.toml", "[input]\npath = \"data\"\n[[transform]]\nop = \"standard_scaler\"\ncolums = \"amount\"\n");
     job.fails(&["run", "op.toml"], 2, &["`transform[0].colums`", "did you mean `columns`?"]);
 }
@@ -39,6 +43,7 @@ fn a_wrong_value_names_its_key() {
     job.fails(&["run", "-i", "data", "--split", "stratified"], 2, &["split.stratify or label.column"]);
     job.fails(&["run", "nowhere.toml"], 2, &["cannot read the recipe nowhere.toml"]);
     job.fails(&["run"], 2, &["input.path", "--input"]);
+    job.fails(&["run", "-i", "data", job.recipe()], 2, &["recipe.toml", "put the recipe first"]);
     job.write("broken.toml", "[input\npath = 1\n");
     job.fails(&["run", "broken.toml"], 2, &["broken.toml", "line 1"]);
 }
@@ -57,7 +62,11 @@ fn an_input_that_is_not_there_is_named() {
 fn a_missing_column_lists_those_that_are_there() {
     let job = Job::new();
     for command in ["run", "check"] {
-        job.fails(&[command, "-i", "data", "--label", "lable"], 3, &["Label field 'lable' not found in columns: [id, amount, city, label]", "did you mean `label`?"]);
+        job.fails(
+            &[command, "-i", "data", "--label", "lable"],
+            3,
+            &["Label field 'lable' not found in columns: [id, amount, city, label]", "did you mean `label`?"],
+        );
     }
     job.fails(&["run", "-i", "data", "--split", "random", "--key", "idd"], 3, &["'idd'", "did you mean `id`?"]);
 }
@@ -135,7 +144,11 @@ fn a_state_of_another_job_is_left_alone() {
     assert_eq!(job.files("s/shards"), before);
     job.write("precious/file", "mine");
     job.fails(&["run", "-i", "data", "--state", "precious"], 4, &["not the state of a twopass job"]);
-    job.fails(&["run", "-i", "data", "--state", "precious", "--resume", "never"], 4, &["not the state of a twopass job"]);
+    job.fails(
+        &["run", "-i", "data", "--state", "precious", "--resume", "never"],
+        4,
+        &["not the state of a twopass job"],
+    );
     assert!(job.path("precious/file").exists());
 }
 

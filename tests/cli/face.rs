@@ -44,7 +44,8 @@ fn results_go_to_stdout_and_progress_to_stderr() {
     let job = Job::new();
     let outcome = job.ok(&["run", job.recipe(), "--progress", "json"]);
     assert!(outcome.out.contains("output in out") && !outcome.out.contains("\"event\""), "{}", outcome.out);
-    let events: Vec<serde_json::Value> = outcome.err.lines().map(|line| serde_json::from_str(line).expect("one JSON a line")).collect();
+    let events: Vec<serde_json::Value> =
+        outcome.err.lines().map(|line| serde_json::from_str(line).expect("one JSON a line")).collect();
     for event in ["begin", "shard", "end"] {
         assert!(events.iter().any(|line| line["event"] == event), "{}", outcome.err);
     }
@@ -76,7 +77,13 @@ fn a_reader_that_goes_away_is_no_error() {
     for command in ["schema", "completions"] {
         let mut child = Command::new(&program);
         child.arg(command).args((command == "completions").then_some("bash"));
-        let output = child.stdout(Stdio::from(writer.try_clone().expect("cloned"))).stderr(Stdio::piped()).spawn().expect("spawned").wait_with_output().expect("ended");
+        let output = child
+            .stdout(Stdio::from(writer.try_clone().expect("cloned")))
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("spawned")
+            .wait_with_output()
+            .expect("ended");
         assert_eq!(output.status.code(), Some(0), "{command}");
         assert!(output.stderr.is_empty(), "{command}");
     }

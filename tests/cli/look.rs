@@ -11,7 +11,16 @@ use super::support::{Job, batch};
 fn check_says_what_a_run_would_do_and_writes_nothing() {
     let job = Job::new();
     let text = job.ok(&["check", job.recipe()]).out;
-    for words in ["3 shards, 300 rows", "label: label", "key: id", "standard_scaler", "Float64", "Int32", "state: none", "memory: about"] {
+    for words in [
+        "3 shards, 300 rows",
+        "label: label",
+        "key: id",
+        "standard_scaler",
+        "Float64",
+        "Int32",
+        "state: none",
+        "memory: about",
+    ] {
         assert!(text.contains(words), "`{words}` is not in:\n{text}");
     }
     assert_eq!(job.ok(&["check", job.recipe(), "--json"]).json()["memory"]["fits"], true);
@@ -23,7 +32,12 @@ fn check_knows_the_output_columns() {
     let job = Job::new();
     let steps = r#"transform=[{op="simple_imputer",columns="amount",add_indicator=true},{op="one_hot_encoder",columns="city"}]"#;
     let preview = job.ok(&["check", "-i", "data", "--label", "label", "--set", steps, "--json"]).json();
-    let columns: Vec<&str> = preview["output"].as_array().expect("a list").iter().map(|column| column["name"].as_str().expect("a name")).collect();
+    let columns: Vec<&str> = preview["output"]
+        .as_array()
+        .expect("a list")
+        .iter()
+        .map(|column| column["name"].as_str().expect("a name"))
+        .collect();
     assert_eq!(columns, ["id", "amount", "city_*", "label", "missingindicator_amount"]);
     assert_eq!(preview["output"][3]["type"], "Int64");
 }
@@ -31,7 +45,10 @@ fn check_knows_the_output_columns() {
 #[test]
 fn check_names_what_shards_disagree_on() {
     let job = Job::new();
-    job.shard("part-9.parquet", &batch([("id", Arc::new(Float64Array::from(vec![1.5]))), ("new", Arc::new(Int64Array::from(vec![1])))]));
+    job.shard(
+        "part-9.parquet",
+        &batch([("id", Arc::new(Float64Array::from(vec![1.5]))), ("new", Arc::new(Int64Array::from(vec![1])))]),
+    );
     let outcome = job.run(&["check", "-i", "data"]);
     assert_eq!(outcome.code, 3);
     for words in ["part-9.parquet", "Float64", "new", "missing"] {
@@ -54,7 +71,8 @@ fn check_says_which_state_and_output_there_is() {
 fn what_init_prints_can_be_checked_and_run() {
     let job = Job::new();
     let recipe = job.ok(&["init", "data"]).out;
-    for words in ["3 shards", "column = \"label\"", "key = \"id\"", "kind = \"stratified\"", "@numeric", "@categorical"] {
+    for words in ["3 shards", "column = \"label\"", "key = \"id\"", "kind = \"stratified\"", "@numeric", "@categorical"]
+    {
         assert!(recipe.contains(words), "`{words}` is not in:\n{recipe}");
     }
     job.write("started.toml", &recipe);
@@ -111,7 +129,10 @@ fn inspect_shows_a_column() {
     let city = job.ok(&["inspect", "out.state", "city"]).out;
     assert!(city.contains("Bonn") && city.contains("33.33%") && city.contains("ordinal_encoder"), "{city}");
     let amount = job.ok(&["inspect", "out.state", "amount", "--json"]).json();
-    assert_eq!((&amount["column"]["nulls"], &amount["column"]["steps"][1]["op"]), (&30.into(), &"standard_scaler".into()));
+    assert_eq!(
+        (&amount["column"]["nulls"], &amount["column"]["steps"][1]["op"]),
+        (&30.into(), &"standard_scaler".into())
+    );
     assert!(job.ok(&["inspect", "out.state", "label"]).out.contains("class"));
 }
 

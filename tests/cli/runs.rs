@@ -31,7 +31,19 @@ fn threads_memory_and_mode_change_no_byte() {
     let job = Job::new();
     job.ok(&["run", job.recipe()]);
     let first = job.files("out");
-    job.ok(&["run", job.recipe(), "--overwrite", "-j", "3", "--memory", "64MiB", "--set", "run.mode=streaming", "--resume", "never"]);
+    job.ok(&[
+        "run",
+        job.recipe(),
+        "--overwrite",
+        "-j",
+        "3",
+        "--memory",
+        "64MiB",
+        "--set",
+        "run.mode=streaming",
+        "--resume",
+        "never",
+    ]);
     assert_eq!(job.files("out"), first);
 }
 
@@ -52,7 +64,19 @@ fn flags_and_set_are_the_recipe() {
     job.ok(&["run", job.recipe()]);
     let first = job.files("out");
     let steps = r#"transform=[{op="simple_imputer",columns="amount"},{op="standard_scaler",columns=["amount"]},{op="ordinal_encoder",columns="@categorical"}]"#;
-    let mut arguments = vec!["run", "-i", "data", "-o", "flags", "--label", "label", "--split", "stratified", "--sizes", "train=0.8,test=0.2"];
+    let mut arguments = vec![
+        "run",
+        "-i",
+        "data",
+        "-o",
+        "flags",
+        "--label",
+        "label",
+        "--split",
+        "stratified",
+        "--sizes",
+        "train=0.8,test=0.2",
+    ];
     arguments.extend(["--key", "id", "--seed", "42", "--set", "output.shard_rows=50", "--set", steps]);
     job.ok(&arguments);
     let flags = job.files("flags");
@@ -82,8 +106,23 @@ fn set_takes_every_shape_of_value() {
 #[test]
 fn flags_are_stronger_than_the_recipe() {
     let job = Job::new();
-    let summary = job.ok(&["run", job.recipe(), "-o", "elsewhere", "--sizes", "a=0.5,b=0.5", "--set", "output.shard_rows=1000", "--json"]).json();
-    assert_eq!(summary["splits"]["a"], serde_json::json!({ "rows": 150, "parts": 1, "strata": { "no": 120, "yes": 30 } }));
+    let summary = job
+        .ok(&[
+            "run",
+            job.recipe(),
+            "-o",
+            "elsewhere",
+            "--sizes",
+            "a=0.5,b=0.5",
+            "--set",
+            "output.shard_rows=1000",
+            "--json",
+        ])
+        .json();
+    assert_eq!(
+        summary["splits"]["a"],
+        serde_json::json!({ "rows": 150, "parts": 1, "strata": { "no": 120, "yes": 30 } })
+    );
     assert!(job.path("elsewhere/b/part-00000.parquet").exists() && !job.path("out").exists());
 }
 

@@ -43,7 +43,8 @@ impl Job {
     pub fn shard(&self, name: &str, batch: &RecordBatch) {
         let path = self.path("data").join(name);
         fs::create_dir_all(path.parent().expect("a parent")).expect("directories");
-        let mut writer = ArrowWriter::try_new(File::create(path).expect("created"), batch.schema(), None).expect("a writer");
+        let mut writer =
+            ArrowWriter::try_new(File::create(path).expect("created"), batch.schema(), None).expect("a writer");
         writer.write(batch).expect("written");
         writer.close().expect("closed");
     }
@@ -119,7 +120,12 @@ pub fn rows(first: i64, count: i64) -> RecordBatch {
     let amount: Float64Array = ids().map(|id| (id % 10 != 0).then_some(id as f64 / 4.0)).collect();
     let city: StringArray = ids().map(|id| Some(["Bonn", "Oslo", "Riga"][id as usize % 3])).collect();
     let label: StringArray = ids().map(|id| Some(if id % 5 == 0 { "yes" } else { "no" })).collect();
-    batch([("id", Arc::new(Int64Array::from_iter_values(ids()))), ("amount", Arc::new(amount)), ("city", Arc::new(city)), ("label", Arc::new(label))])
+    batch([
+        ("id", Arc::new(Int64Array::from_iter_values(ids()))),
+        ("amount", Arc::new(amount)),
+        ("city", Arc::new(city)),
+        ("label", Arc::new(label)),
+    ])
 }
 
 pub fn batch<const N: usize>(columns: [(&str, ArrayRef); N]) -> RecordBatch {

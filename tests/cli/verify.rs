@@ -23,12 +23,22 @@ fn with_status(job: &Job, code: i32, status: &str) -> Vec<String> {
     let verdict = outcome.json();
     assert_eq!(verdict["ok"], code == 0);
     let checks = verdict["checks"].as_array().expect("checks");
-    checks.iter().filter(|check| check["status"] == status).map(|check| check["name"].as_str().expect("a name").to_string()).collect()
+    checks
+        .iter()
+        .filter(|check| check["status"] == status)
+        .map(|check| check["name"].as_str().expect("a name").to_string())
+        .collect()
 }
 
 #[test]
 fn every_format_is_proved() {
-    for set in [&["output.format=parquet"][..], &["output.format=csv"], &["output.format=tsv", "output.compression=gzip"], &["output.format=jsonl", "output.compression=zstd"], &["output.layout=single"]] {
+    for set in [
+        &["output.format=parquet"][..],
+        &["output.format=csv"],
+        &["output.format=tsv", "output.compression=gzip"],
+        &["output.format=jsonl", "output.compression=zstd"],
+        &["output.layout=single"],
+    ] {
         let arguments: Vec<&str> = set.iter().flat_map(|set| ["--set", *set]).collect();
         let job = ran(&arguments);
         let proved = with_status(&job, 0, "ok");
@@ -77,7 +87,10 @@ fn changed_counts_are_found() {
     let job = ran(&[]);
     edit(&job, |manifest| manifest["splits"]["test"]["parts"][0]["rows"] = 49.into());
     let failed = with_status(&job, 1, "failed");
-    assert!(failed.contains(&"rows".into()) && failed.contains(&"part sizes".into()) && failed.contains(&"sums".into()), "{failed:?}");
+    assert!(
+        failed.contains(&"rows".into()) && failed.contains(&"part sizes".into()) && failed.contains(&"sums".into()),
+        "{failed:?}"
+    );
 
     let job = ran(&[]);
     edit(&job, |manifest| {
@@ -122,7 +135,10 @@ fn what_was_encoded_away_is_not_provable() {
 fn a_key_of_several_rows_may_be_cut() {
     let job = Job::new();
     let ids = Int64Array::from(vec![7; 10]);
-    job.shard("same/one.parquet", &batch([("id", Arc::new(ids)), ("city", Arc::new(StringArray::from(vec!["Bonn"; 10])))]));
+    job.shard(
+        "same/one.parquet",
+        &batch([("id", Arc::new(ids)), ("city", Arc::new(StringArray::from(vec!["Bonn"; 10])))]),
+    );
     job.ok(&["run", "-i", "data/same", "-o", "out", "--split", "random", "--key", "id"]);
     let verdict = job.ok(&["verify", "out"]);
     assert!(verdict.out.contains("1 of 1 keys are in two splits"), "{}", verdict.out);
