@@ -74,7 +74,8 @@ impl ColumnFacts {
             rows: state.rows,
             nulls: state.nulls,
             nan,
-            distinct,
+            // An estimate may overshoot; there are never more distinct values than values.
+            distinct: distinct.min(state.rows - state.nulls),
             distinct_estimated,
             bytes: state.rows * width + value_bytes,
             range,

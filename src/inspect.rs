@@ -14,7 +14,7 @@ use crate::scan::{ColumnSummary, ShardSummary};
 use crate::sink::manifest::{Manifest, Split};
 use crate::source::discover;
 use crate::spec::{Input, OneOrMany};
-use crate::store::{Identity, StateStore};
+use crate::store::{Identity, ShardRecord, StateStore};
 use crate::transform::categories::CategoryMap;
 use crate::transform::impute::Fill;
 use crate::transform::scale::Affine;
@@ -157,9 +157,13 @@ impl Output {
 
 impl State {
     fn read(store: &StateStore, identity: Identity) -> Result<Self> {
-        let records = store.shard_records();
+        let mut records = store.shard_records();
         let plan: Option<Plan> = store.load_plan()?;
-        let read_as = common_schema(store)?;
+        if let Some(plan) = &plan {
+            // A shard that left the input stays in the state, in case it comes back.
+            records.retain(|record| plan.shards.iter().any(|shard| shard.name == record.stamp.name));
+        }
+        let read_as = common_schema(store, &records)?;
         let (mut rows, mut missing_label, mut stale) = (0, 0, Vec::new());
         let mut merged: Vec<ColumnSummary> = Vec::new();
         for record in &records {
@@ -215,10 +219,10 @@ impl State {
 }
 
 /// The schema that most shards were read under; of equally common ones the first shard's.
-fn common_schema(store: &StateStore) -> Result<Vec<(String, String)>> {
+fn common_schema(store: &StateStore, records: &[ShardRecord]) -> Result<Vec<(String, String)>> {
     let mut schemas: Vec<(Vec<(String, String)>, usize)> = Vec::new();
-    for record in store.shard_records() {
-        let summary: ShardSummary = store.read_summary(&record)?;
+    for record in records {
+        let summary: ShardSummary = store.read_summary(record)?;
         match schemas.iter_mut().find(|(schema, _)| *schema == summary.read_as) {
             Some((_, times)) => *times += 1,
             None => schemas.push((summary.read_as, 1)),

@@ -279,17 +279,13 @@ impl Job {
                 Err(Error::Conflict(format!("--resume always, but there is no state at {}", path.display())))
             }
             OpenedState::Fresh(store) => Ok(store),
-            OpenedState::Existing(store, found)
-                if found.scan_fingerprint == identity.scan_fingerprint && found.format == identity.format =>
-            {
-                Ok(store)
-            }
-            OpenedState::Existing(..) if resume == Resume::Always => Err(self.other_recipe()),
             OpenedState::Existing(store, found) => {
+                let same_recipe =
+                    found.scan_fingerprint == identity.scan_fingerprint && found.format == identity.format;
                 let records = store.shard_records();
                 let ours = records.is_empty()
                     || records.iter().any(|record| surveyed.iter().any(|s| s.shard.name == record.stamp.name));
-                drop(store);
+                // A moved directory names its shards as before; another input under the same recipe does not.
                 if found.input != identity.input && !ours {
                     let message = format!(
                         "the state at {} belongs to another job (input {}); choose another --state, or give --resume never to replace it",
@@ -298,6 +294,13 @@ impl Job {
                     );
                     return Err(Error::Conflict(message));
                 }
+                if same_recipe {
+                    return Ok(store);
+                }
+                if resume == Resume::Always {
+                    return Err(self.other_recipe());
+                }
+                drop(store);
                 match start_over(&format!("the state at {} was collected for another recipe", path.display()))? {
                     OpenedState::Fresh(store) | OpenedState::Existing(store, _) => Ok(store),
                 }

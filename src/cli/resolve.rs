@@ -12,6 +12,11 @@ use super::args::{JobArgs, ResumeArg};
 
 /// The job that the arguments amount to.
 pub fn job(args: &JobArgs) -> anyhow::Result<Job> {
+    if let (None, Some(path)) = (&args.recipe, args.input.iter().find(|path| path.ends_with(".toml"))) {
+        // `--input` takes all paths that follow it, a recipe among them.
+        let message = format!("{path} was taken for an input, because it follows --input; put the recipe first");
+        return Err(Error::Recipe(message).into());
+    }
     let mut tree = match &args.recipe {
         None => json!({}),
         Some(path) => {

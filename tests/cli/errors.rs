@@ -1,0 +1,163 @@
+//! Every mistake a new user makes has its exit code and a message that says what to do.
+
+use std::fs;
+use std::sync::Arc;
+
+use arrow::array::{Int64Array, ListArray};
+use arrow::datatypes::Int32Type;
+
+use super::support::{Job, batch, rows};
+
+#[test]
+fn an_unknown_key_is_refused_with_the_nearest_one() {
+    let job = Job::new();
+    job.write("typo.toml", "[input]\npath = \"data\"\n[output]\nshard_row = 5\n");
+    job.fails(&["run", "typo.toml"], 2, &["typo.toml", "unknown key `output.shard_row`", "did you mean `shard_rows`?"]);
+    job.fails(
+        &["check", "-i", "data", "--set", "splits.kind=random"],
+        2,
+        &["unknown key `splits`", "did you mean `split`?"],
+    );
+    job.write("op.toml", "[input]\npath = \"data\"\n[[transform]]\nop = \"standard_scaler\"\ncolums = \"amount\"\n");
+    job.fails(&["run", "op.toml"], 2, &["`transform[0].colums`", "did you mean `columns`?"]);
+}
+
+#[test]
+fn what_is_not_available_yet_says_so() {
+    let job = Job::new();
+    for set in ["dedupe.key=id", "split.kind=grouped", "split.groups=id", "fit.rows=train"] {
+        job.fails(&["run", "-i", "data", "--set", set], 2, &["not available yet"]);
+    }
+    job.write("op.toml", "[input]\npath = \"data\"\n[[transform]]\nop = \"rename\"\ncolumns = \"id\"\n");
+    job.fails(&["run", "op.toml"], 2, &["`rename`".trim_matches('`'), "not available yet"]);
+    job.fails(&["apply", "--state", "s"], 2, &["`twopass apply` is not available yet"]);
+    job.fails(&["job", "tabular-preprocessing"], 2, &["not available yet"]);
+}
+
+#[test]
+fn a_wrong_value_names_its_key() {
+    let job = Job::new();
+    job.fails(&["run", "-i", "data", "--split", "random", "--sizes", "train=0.7,test=0.2"], 2, &["split.sizes sum to"]);
+    job.fails(&["run", "-i", "data", "--set", "output.format=xml"], 2, &["output", "xml", "parquet"]);
+    job.fails(&["run", "-i", "data", "--memory", "1MiB"], 2, &["run.memory", "64MiB"]);
+    job.fails(&["run", "-i", "data", "--split", "stratified"], 2, &["split.stratify or label.column"]);
+    job.fails(&["run", "nowhere.toml"], 2, &["cannot read the recipe nowhere.toml"]);
+    job.fails(&["run"], 2, &["input.path", "--input"]);
+    job.fails(&["run", "-i", "data", job.recipe()], 2, &["recipe.toml", "put the recipe first"]);
+    job.write("broken.toml", "[input\npath = 1\n");
+    job.fails(&["run", "broken.toml"], 2, &["broken.toml", "line 1"]);
+}
+
+#[test]
+fn an_input_that_is_not_there_is_named() {
+    let job = Job::new();
+    job.fails(&["run", "-i", "dat"], 3, &["dat", "input.path"]);
+    fs::create_dir(job.path("empty")).expect("created");
+    job.fails(&["run", "-i", "empty"], 3, &["No CSV/JSON/Parquet shards found", "empty"]);
+    job.fails(&["check", "-i", "nothing/*.parquet"], 3, &["No CSV/JSON/Parquet shards found"]);
+    job.fails(&["init", "empty"], 3, &["No CSV/JSON/Parquet shards found"]);
+}
+
+#[test]
+fn a_missing_column_lists_those_that_are_there() {
+    let job = Job::new();
+    for command in ["run", "check"] {
+        job.fails(
+            &[command, "-i", "data", "--label", "lable"],
+            3,
+            &["Label field 'lable' not found in columns: [id, amount, city, label]", "did you mean `label`?"],
+        );
+    }
+    job.fails(&["run", "-i", "data", "--split", "random", "--key", "idd"], 3, &["'idd'", "did you mean `id`?"]);
+}
+
+#[test]
+fn a_step_that_cannot_work_is_refused() {
+    let job = Job::new();
+    job.write("scale.toml", "[input]\npath = \"data\"\n[[transform]]\nop = \"standard_scaler\"\ncolumns = \"city\"\n");
+    for command in ["check", "run"] {
+        job.fails(&[command, "scale.toml"], 2, &["standard_scaler", "`city`"]);
+    }
+    job.write("label.toml", "[input]\npath = \"data\"\n[label]\ncolumn = \"label\"\n[[transform]]\nop = \"ordinal_encoder\"\ncolumns = \"label\"\n");
+    job.fails(&["check", "label.toml"], 2, &["the label"]);
+}
+
+#[test]
+fn a_cut_parquet_file_names_the_shard() {
+    let job = Job::new();
+    let shard = job.path("data/part-1.parquet");
+    let bytes = fs::read(&shard).expect("read");
+    fs::write(&shard, &bytes[..bytes.len() / 2]).expect("cut");
+    for command in ["run", "check"] {
+        job.fails(&[command, "-i", "data"], 3, &["part-1.parquet", "cut"]);
+    }
+    assert!(!job.path("out").exists());
+}
+
+#[test]
+fn damage_inside_a_shard_is_no_panic() {
+    let job = Job::new();
+    let shard = job.path("data/part-1.parquet");
+    let mut bytes = fs::read(&shard).expect("read");
+    bytes[4..400].iter_mut().for_each(|byte| *byte ^= 0x5a);
+    fs::write(&shard, bytes).expect("damaged");
+    job.fails(&["run", "-i", "data"], 3, &["part-1.parquet"]);
+}
+
+#[test]
+fn a_nested_column_is_named() {
+    let job = Job::new();
+    let lists = ListArray::from_iter_primitive::<Int32Type, _, _>([Some(vec![Some(1)]), None]);
+    job.shard("nested.parquet", &batch([("id", Arc::new(Int64Array::from(vec![1, 2]))), ("tags", Arc::new(lists))]));
+    job.fails(&["run", "-i", "data/nested.parquet"], 3, &["nested.parquet", "tags", "not supported"]);
+}
+
+#[test]
+fn an_output_that_exists_is_left_alone() {
+    let job = Job::new();
+    job.write("out/mine.txt", "mine");
+    job.fails(&["run", "-i", "data", "-o", "out"], 4, &["out", "--overwrite"]);
+    job.fails(&["run", "-i", "data", "-o", "out", "--overwrite"], 4, &["not written by twopass"]);
+    assert_eq!(job.files("out").len(), 1);
+    job.write("file", "mine");
+    job.fails(&["run", "-i", "data", "-o", "file", "--overwrite"], 4, &["is a file"]);
+}
+
+#[test]
+fn overwrite_replaces_an_output_of_twopass() {
+    let job = Job::new();
+    job.ok(&["run", job.recipe()]);
+    let first = job.files("out");
+    job.fails(&["run", job.recipe()], 4, &["exists"]);
+    job.ok(&["run", job.recipe(), "--overwrite"]);
+    assert_eq!(job.files("out"), first);
+}
+
+#[test]
+fn a_state_of_another_job_is_left_alone() {
+    let job = Job::new();
+    job.ok(&["scan", "-i", "data", "--state", "s"]);
+    let before = job.files("s/shards");
+    fs::create_dir(job.path("other")).expect("created");
+    fs::copy(job.path("data/part-0.parquet"), job.path("other/elsewhere.parquet")).expect("copied");
+    job.fails(&["run", "-i", "other", "--state", "s"], 4, &["belongs to another job", "--state"]);
+    assert_eq!(job.files("s/shards"), before);
+    job.write("precious/file", "mine");
+    job.fails(&["run", "-i", "data", "--state", "precious"], 4, &["not the state of a twopass job"]);
+    job.fails(
+        &["run", "-i", "data", "--state", "precious", "--resume", "never"],
+        4,
+        &["not the state of a twopass job"],
+    );
+    assert!(job.path("precious/file").exists());
+}
+
+#[test]
+fn write_needs_a_complete_state() {
+    let job = Job::new();
+    job.fails(&["write", job.recipe()], 4, &["no state at out.state", "twopass scan"]);
+    job.ok(&["scan", job.recipe()]);
+    job.shard("part-3.parquet", &rows(300, 10));
+    job.fails(&["write", job.recipe()], 4, &["lacks 1 of 4 shards", "twopass scan"]);
+    job.fails(&["write", job.recipe(), "--label", "city"], 4, &["another recipe"]);
+}
