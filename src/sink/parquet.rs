@@ -16,8 +16,9 @@ use parquet::schema::types::{ColumnPath, SchemaDescriptor};
 use crate::error::{Error, Result};
 use crate::spec::Compression;
 
-/// Rows that the encoder is fed at once. It looks at page sizes between such runs only, so runs that begin at
-/// multiples of this from the row group's first row give the same pages.
+/// Rows that the encoder is fed at once. It looks at page sizes between the arrays it is given only (without nulls it
+/// takes even a long array in one go), so arrays cut at multiples of this from the row group's first row give the same
+/// pages.
 const RUN_ROWS: usize = 1024;
 /// Rows of a page, at the most: bounds what an open column holds unencoded.
 const PAGE_ROWS: usize = 8192;
@@ -163,12 +164,12 @@ impl SplitColumn {
             }
             self.flush(field)?;
         }
-        let whole = (array.len() - start) / RUN_ROWS * RUN_ROWS;
-        if whole > 0 {
-            self.write(field, &array.slice(start, whole))?;
+        while array.len() - start >= RUN_ROWS {
+            self.write(field, &array.slice(start, RUN_ROWS))?;
+            start += RUN_ROWS;
         }
-        if start + whole < array.len() {
-            self.wait(&array.slice(start + whole, array.len() - start - whole))?;
+        if start < array.len() {
+            self.wait(&array.slice(start, array.len() - start))?;
         }
         Ok(())
     }
