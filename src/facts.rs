@@ -51,6 +51,9 @@ impl ColumnFacts {
                 range = number.range();
                 mean = number.moments.mean();
                 std = number.moments.std(1);
+                let vocabulary =
+                    number.vocabulary.as_ref().and_then(|vocabulary| vocabulary.by_frequency()).unwrap_or_default();
+                top = vocabulary.into_iter().take(TOP).map(|(value, rows)| (value.to_string(), rows)).collect();
             }
             Values::Text(text) => {
                 let vocabulary = text.vocabulary().map(|vocabulary| vocabulary.by_frequency()).unwrap_or_default();

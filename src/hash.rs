@@ -16,9 +16,7 @@ use std::borrow::Cow;
 
 use arrow::array::{Array, ArrayRef, AsArray, GenericByteArray, StringArray, StringBuilder};
 use arrow::compute::cast;
-use arrow::datatypes::{
-    ByteArrayType, DataType, Float64Type, Int32Type, Int64Type, TimeUnit, UInt64Type,
-};
+use arrow::datatypes::{ByteArrayType, DataType, Float64Type, Int32Type, Int64Type, TimeUnit, UInt64Type};
 use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
 
 use crate::error::{Error, Result};
@@ -88,11 +86,7 @@ fn byte_fields<T: ByteArrayType<Offset = i32>>(array: &GenericByteArray<T>, out:
     let data = array.value_data();
     let absent = missing();
     out.extend((0..array.len()).map(|row| {
-        if array.is_null(row) {
-            absent
-        } else {
-            xxh3_64(&data[offsets[row] as usize..offsets[row + 1] as usize])
-        }
+        if array.is_null(row) { absent } else { xxh3_64(&data[offsets[row] as usize..offsets[row + 1] as usize]) }
     }));
 }
 
@@ -117,7 +111,10 @@ pub fn canonical_text(array: &dyn Array) -> Result<Cow<'_, StringArray>> {
         DataType::Utf8 => return Ok(Cow::Borrowed(array.as_string::<i32>())),
         DataType::Boolean => {
             let mut text = StringBuilder::with_capacity(array.len(), array.len() * 5);
-            array.as_boolean().iter().for_each(|value| text.append_option(value.map(|v| if v { "true" } else { "false" })));
+            array
+                .as_boolean()
+                .iter()
+                .for_each(|value| text.append_option(value.map(|v| if v { "true" } else { "false" })));
             text.finish()
         }
         DataType::UInt64 => digits(array.as_primitive::<UInt64Type>().iter()),
@@ -160,12 +157,14 @@ fn nanoseconds(array: &dyn Array) -> Result<Vec<Option<i128>>> {
     let unit: i128 = match array.data_type() {
         DataType::Date32 => 86_400_000_000_000,
         DataType::Date64 => 1_000_000,
-        DataType::Timestamp(unit, _) | DataType::Duration(unit) | DataType::Time32(unit) | DataType::Time64(unit) => match unit {
-            TimeUnit::Second => 1_000_000_000,
-            TimeUnit::Millisecond => 1_000_000,
-            TimeUnit::Microsecond => 1_000,
-            TimeUnit::Nanosecond => 1,
-        },
+        DataType::Timestamp(unit, _) | DataType::Duration(unit) | DataType::Time32(unit) | DataType::Time64(unit) => {
+            match unit {
+                TimeUnit::Second => 1_000_000_000,
+                TimeUnit::Millisecond => 1_000_000,
+                TimeUnit::Microsecond => 1_000,
+                TimeUnit::Nanosecond => 1,
+            }
+        }
         other => return Err(Error::failed("formatting a key", format!("{other} is no time"))),
     };
     let failed = |e| Error::failed("formatting a key", e);

@@ -22,8 +22,11 @@ use crate::sink::{SealedPart, Staging, metadata, staging};
 use crate::source::{Chunk, Opened, Shard, SourceOptions, discover};
 use crate::spec::{ImputeStrategy, MetadataFormat, Mode, Recipe, Resume, Transform, check};
 use crate::store::frame::{self, Kind};
-use crate::store::{Identity, LEDGER_BUFFER_BYTES, LedgerReader, Opened as OpenedState, ShardRecord, ShardStamp, StateStore};
+use crate::store::{
+    Identity, LEDGER_BUFFER_BYTES, LedgerReader, Opened as OpenedState, ShardRecord, ShardStamp, StateStore,
+};
 use crate::strata::Stratum;
+use crate::transform;
 use crate::windows::Windows;
 use crate::write::{self, ShardRows};
 
@@ -122,6 +125,7 @@ impl Job {
     /// [`Error::Recipe`].
     pub fn new(recipe: Recipe) -> Result<Self> {
         check::recipe(&recipe)?;
+        transform::check(&recipe)?;
         Ok(Self { recipe, overwrite: false })
     }
 
@@ -130,6 +134,10 @@ impl Job {
     pub fn overwriting(mut self, overwrite: bool) -> Self {
         self.overwrite = overwrite;
         self
+    }
+
+    pub(crate) fn overwrites(&self) -> bool {
+        self.overwrite
     }
 
     /// The recipe.
@@ -189,7 +197,11 @@ impl Job {
         let committed = self.committed(&store, &surveyed);
         let missing = committed.iter().filter(|record| record.is_none()).count();
         if missing > 0 {
-            let message = format!("the state at {} lacks {missing} of {} shards, or they changed; run `twopass scan` first", store.path().display(), surveyed.len());
+            let message = format!(
+                "the state at {} lacks {missing} of {} shards, or they changed; run `twopass scan` first",
+                store.path().display(),
+                surveyed.len()
+            );
             return Err(Error::Conflict(message));
         }
         let scanned = self.complete(&engine, &store, surveyed, committed, false)?;
@@ -208,7 +220,7 @@ impl Job {
         Ok((store, scanned))
     }
 
-    fn options(&self) -> Result<SourceOptions> {
+    pub(crate) fn options(&self) -> Result<SourceOptions> {
         SourceOptions::new(&self.recipe.input)
     }
 
@@ -217,8 +229,13 @@ impl Job {
         let shards = discover::shards(&self.recipe.input)?;
         let options = self.options()?;
         let open = |shard: Shard| {
-            let opened = Opened::open(&shard, &options)?;
-            Ok(Surveyed { fields: Arc::new(opened.fields()), fingerprint: opened.fingerprint(), rows: opened.rows(), shard })
+            let opened = Opened::open(&shard, &options, None)?;
+            Ok(Surveyed {
+                fields: Arc::new(opened.fields()),
+                fingerprint: opened.fingerprint(),
+                rows: opened.rows(),
+                shard,
+            })
         };
         let opened: Vec<Result<Surveyed>> = engine.pool.install(|| shards.into_par_iter().map(open).collect());
         let mut surveyed: Vec<Surveyed> = Vec::with_capacity(opened.len());
@@ -252,7 +269,9 @@ impl Job {
             StateStore::open_or_create(&path, &identity)
         };
         let opened = match StateStore::open_or_create(&path, &identity) {
-            Err(Error::Damaged { what, .. }) if resume == Resume::IfPossible => start_over(&format!("the state at {} is damaged ({what})", path.display()))?,
+            Err(Error::Damaged { what, .. }) if resume == Resume::IfPossible => {
+                start_over(&format!("the state at {} is damaged ({what})", path.display()))?
+            }
             opened => opened?,
         };
         match opened {
@@ -260,14 +279,23 @@ impl Job {
                 Err(Error::Conflict(format!("--resume always, but there is no state at {}", path.display())))
             }
             OpenedState::Fresh(store) => Ok(store),
-            OpenedState::Existing(store, found) if found.scan_fingerprint == identity.scan_fingerprint && found.format == identity.format => Ok(store),
+            OpenedState::Existing(store, found)
+                if found.scan_fingerprint == identity.scan_fingerprint && found.format == identity.format =>
+            {
+                Ok(store)
+            }
             OpenedState::Existing(..) if resume == Resume::Always => Err(self.other_recipe()),
             OpenedState::Existing(store, found) => {
                 let records = store.shard_records();
-                let ours = records.is_empty() || records.iter().any(|record| surveyed.iter().any(|s| s.shard.name == record.stamp.name));
+                let ours = records.is_empty()
+                    || records.iter().any(|record| surveyed.iter().any(|s| s.shard.name == record.stamp.name));
                 drop(store);
                 if found.input != identity.input && !ours {
-                    let message = format!("the state at {} belongs to another job (input {}); choose another --state, or give --resume never to replace it", path.display(), found.input);
+                    let message = format!(
+                        "the state at {} belongs to another job (input {}); choose another --state, or give --resume never to replace it",
+                        path.display(),
+                        found.input
+                    );
                     return Err(Error::Conflict(message));
                 }
                 match start_over(&format!("the state at {} was collected for another recipe", path.display()))? {
@@ -279,7 +307,10 @@ impl Job {
 
     fn other_recipe(&self) -> Error {
         let path = self.state_path();
-        Error::Conflict(format!("the state at {} was collected for another recipe; run `twopass scan` with this one, or choose another --state", path.display()))
+        Error::Conflict(format!(
+            "the state at {} was collected for another recipe; run `twopass scan` with this one, or choose another --state",
+            path.display()
+        ))
     }
 
     /// What of the recipe pass one depends on, as JSON.
@@ -308,7 +339,7 @@ impl Job {
         Ok(described.to_string())
     }
 
-    fn scan_fingerprint(&self) -> Result<String> {
+    pub(crate) fn scan_fingerprint(&self) -> Result<String> {
         let text = format!("{STATE_FORMAT} {} {}", env!("CARGO_PKG_VERSION"), self.scan_description()?);
         Ok(format!("{:032x}", xxh3_128(text.as_bytes())))
     }
@@ -344,7 +375,8 @@ impl Job {
         let mut keep = keep && self.keeps(engine, &surveyed);
         let mut merging = Merging::default();
         'schema: loop {
-            let unified = schema::unify(surveyed.iter().map(|s| (s.shard.name.as_str(), s.fields.as_ref())), &self.recipe.input)?;
+            let unified =
+                schema::unify(surveyed.iter().map(|s| (s.shard.name.as_str(), s.fields.as_ref())), &self.recipe.input)?;
             let collect = Collect::new(&self.recipe, &unified)?;
             let read_as = scan::type_names(&unified);
             merging.restart_if_other(&unified, &collect);
@@ -362,7 +394,7 @@ impl Job {
                     }
                 }
                 let one = &surveyed[at];
-                let opened = Opened::open(&one.shard, &self.options()?)?;
+                let opened = Opened::open(&one.shard, &self.options()?, Some(&one.fields))?;
                 let mut ledger = store.create_ledger(&one.shard.name)?;
                 let _ledger_buffer = engine.budget.reserve("the row ledger", LEDGER_BUFFER_BYTES as u64)?;
                 match scan::shard(engine, &one.shard, &opened, &collect, &mut ledger, keep)? {
@@ -387,6 +419,7 @@ impl Job {
             engine.observer.event(Event::End { pass: Pass::Scan });
             let records: Vec<ShardRecord> = records.into_iter().flatten().collect();
             let merged = merging.finish();
+            let collect = Collect { schema: schema::settled(&collect.schema), ..collect };
             return Ok(Scanned { collect, surveyed, records, merged, kept, reused, read });
         }
     }
@@ -398,7 +431,10 @@ impl Job {
             Mode::InMemory => true,
             Mode::Auto => {
                 // Eight bytes a value, and half as much again for what comes in and goes out.
-                let decoded: u64 = surveyed.iter().map(|s| s.rows.map_or(s.shard.bytes * 4, |rows| rows * s.fields.len() as u64 * 12)).sum();
+                let decoded: u64 = surveyed
+                    .iter()
+                    .map(|s| s.rows.map_or(s.shard.bytes * 4, |rows| rows * s.fields.len() as u64 * 12))
+                    .sum();
                 decoded <= engine.budget.limit() / 2
             }
         }
@@ -428,14 +464,25 @@ impl Job {
     }
 
     /// Freezes the plan, writes the parts and publishes them.
-    fn finish(&self, engine: &Engine<'_>, store: &StateStore, mut scanned: Scanned, mut phases: Vec<Phase>) -> Result<Report> {
+    fn finish(
+        &self,
+        engine: &Engine<'_>,
+        store: &StateStore,
+        mut scanned: Scanned,
+        mut phases: Vec<Phase>,
+    ) -> Result<Report> {
         let started = Instant::now();
         let plan = self.freeze(engine, store, &scanned)?;
         phases.push(Phase { name: "plan", seconds: started.elapsed().as_secs_f64(), rows: plan.rows, bytes: 0 });
 
         let started = Instant::now();
         let bytes = plan.shards.iter().map(|shard| shard.bytes).sum();
-        engine.observer.event(Event::Begin { pass: Pass::Write, rows: Some(plan.rows), bytes, shards: plan.shards.len() });
+        engine.observer.event(Event::Begin {
+            pass: Pass::Write,
+            rows: Some(plan.rows),
+            bytes,
+            shards: plan.shards.len(),
+        });
         let directories: Vec<String> = plan.splits.iter().map(|split| split.name.clone()).collect();
         let output = Path::new(&self.recipe.output.path);
         let staging = Staging::begin(output, self.overwrite, &directories)?;
@@ -458,12 +505,17 @@ impl Job {
     }
 
     fn freeze(&self, engine: &Engine<'_>, store: &StateStore, scanned: &Scanned) -> Result<Plan> {
-        let facts: Vec<ShardFacts> = scanned.surveyed.iter().zip(&scanned.merged.shard_rows).map(|(surveyed, rows)| ShardFacts {
-            name: surveyed.shard.name.clone(),
-            bytes: surveyed.shard.bytes,
-            fingerprint: surveyed.fingerprint,
-            rows: *rows,
-        }).collect();
+        let facts: Vec<ShardFacts> = scanned
+            .surveyed
+            .iter()
+            .zip(&scanned.merged.shard_rows)
+            .map(|(surveyed, rows)| ShardFacts {
+                name: surveyed.shard.name.clone(),
+                bytes: surveyed.shard.bytes,
+                fingerprint: surveyed.fingerprint,
+                rows: *rows,
+            })
+            .collect();
         let ledgers = StateLedgers { store, records: &scanned.records };
         let plan = Plan::freeze(&self.recipe, &scanned.collect, &scanned.merged, &facts, &ledgers, &engine.budget)?;
         store.save_plan(&plan)?;
@@ -485,12 +537,19 @@ impl Job {
         let windows = match kept {
             Some(chunks) => Windows::kept(engine, &scanned.collect.schema, chunks),
             None => {
-                let opened = Opened::open(shard, options)?;
+                let opened = Opened::open(shard, options, Some(&scanned.surveyed[at].fields))?;
                 if opened.fingerprint() != plan.shards[at].fingerprint {
                     let message = "the shard changed while the job ran; leave the input alone, then run again";
                     return Err(Error::data(crate::error::Site::shard(&shard.name), message));
                 }
-                Windows::new(engine, shard, &opened, &scanned.collect.schema, engine.window_bytes())?
+                Windows::new(
+                    engine,
+                    shard,
+                    &opened,
+                    &scanned.collect.schema,
+                    &scanned.collect.forced,
+                    engine.window_bytes(),
+                )?
             }
         };
         if !plan.ledger {
@@ -518,7 +577,8 @@ impl Job {
     fn publish(&self, plan: &Plan, sealed: &[SealedPart], staging: Staging, directories: &[String]) -> Result<()> {
         let part_splits: Vec<usize> = plan.parts(&self.recipe).iter().map(|part| part.split).collect();
         let manifest = Manifest::new(plan, sealed, &part_splits).to_json();
-        let pretty = |value: &serde_json::Value| serde_json::to_vec_pretty(value).map_err(|e| Error::failed("writing JSON", e));
+        let pretty =
+            |value: &serde_json::Value| serde_json::to_vec_pretty(value).map_err(|e| Error::failed("writing JSON", e));
         let names: Vec<&str> = plan.pipeline.output.iter().map(|column| column.name.as_str()).collect();
         staging.write("signature", names.join(",").as_bytes())?;
         match self.recipe.output.metadata {
@@ -541,7 +601,10 @@ impl Job {
             reused_shards: scanned.reused,
             columns: (scanned.collect.schema.fields().len(), None),
             splits: Vec::new(),
-            dropped: vec![("missing_label".to_string(), scanned.merged.missing_label)].into_iter().filter(|(_, rows)| *rows > 0).collect(),
+            dropped: vec![("missing_label".to_string(), scanned.merged.missing_label)]
+                .into_iter()
+                .filter(|(_, rows)| *rows > 0)
+                .collect(),
             phases,
         }
     }
@@ -554,7 +617,9 @@ impl Report {
         self.columns.1 = Some(plan.pipeline.output.len());
         let strata = |at: usize| match plan.stratify.is_empty() {
             true => Vec::new(),
-            false => plan.strata.iter().enumerate().map(|(s, stratum)| (stratum.name(), plan.quotas.of(s)[at])).collect(),
+            false => {
+                plan.strata.iter().enumerate().map(|(s, stratum)| (stratum.name(), plan.quotas.of(s)[at])).collect()
+            }
         };
         let split = |(at, split): (usize, &crate::plan::PlannedSplit)| SplitReport {
             name: split.name.clone(),
@@ -616,7 +681,13 @@ impl Merging {
         let mut shard_rows = self.rows;
         shard_rows.sort_unstable();
         let shard_rows: Vec<u64> = shard_rows.into_iter().map(|(_, rows)| rows).collect();
-        Merged { columns: self.columns, strata: self.strata, missing_label: self.missing_label, rows: shard_rows.iter().sum(), shard_rows }
+        Merged {
+            columns: self.columns,
+            strata: self.strata,
+            missing_label: self.missing_label,
+            rows: shard_rows.iter().sum(),
+            shard_rows,
+        }
     }
 }
 

@@ -180,14 +180,16 @@ impl Plan {
             true => split::boundaries(&quotas, budget, |visit| routing.scan(shards, ledgers, visit))?,
             false => split::boundaries(&Quotas::new(names.len(), Vec::new()), budget, |_| Ok(()))?,
         };
-        let splits: Vec<_> = names.into_iter().zip(quotas.totals()).map(|(name, rows)| PlannedSplit { name, rows }).collect();
+        let splits: Vec<_> =
+            names.into_iter().zip(quotas.totals()).map(|(name, rows)| PlannedSplit { name, rows }).collect();
         let facts = collect.schema.fields().iter().zip(&merged.columns);
-        let facts: Vec<_> = facts.map(|(field, column)| ColumnFacts::new(field, &column.state, column.value_bytes)).collect();
+        let facts: Vec<_> =
+            facts.map(|(field, column)| ColumnFacts::new(field, &column.state, column.value_bytes)).collect();
         let shard_rows = match recipe.output.layout {
             crate::spec::Layout::Shards => recipe.output.shard_rows,
             crate::spec::Layout::Single => u64::MAX,
         };
-        let row_group_rows = row_group_rows(&pipeline, &facts, shard_rows, splits.len());
+        let row_group_rows = row_group_rows(output_row_bytes(&pipeline, &facts), shard_rows, splits.len());
         let mut plan = Self {
             version: env!("CARGO_PKG_VERSION").into(),
             fingerprint: fingerprint(recipe, shards),
@@ -214,7 +216,12 @@ impl Plan {
     }
 
     /// Counts what each shard gives each split, and that all quotas are met.
-    fn count_shards(&self, shards: &[ShardFacts], ledgers: &dyn Ledgers, routing: &Routing<'_>) -> Result<Vec<PlannedShard>> {
+    fn count_shards(
+        &self,
+        shards: &[ShardFacts],
+        ledgers: &dyn Ledgers,
+        routing: &Routing<'_>,
+    ) -> Result<Vec<PlannedShard>> {
         let mut first_row = 0;
         let mut planned = Vec::with_capacity(shards.len());
         let mut totals = vec![0; self.splits.len()];
@@ -243,7 +250,10 @@ impl Plan {
             first_row += shard.rows;
         }
         if totals.iter().zip(&self.splits).any(|(total, split)| *total != split.rows) {
-            return Err(Error::Damaged { what: "the ledgers do not add up to the shards' summaries; run again with --resume never".into(), source: None });
+            return Err(Error::Damaged {
+                what: "the ledgers do not add up to the shards' summaries; run again with --resume never".into(),
+                source: None,
+            });
         }
         Ok(planned)
     }
@@ -300,7 +310,8 @@ fn ordered_strata(collect: &Collect, merged: &Merged) -> Vec<Stratum> {
     if !collect.ledger {
         return vec![Stratum { values: Vec::new(), rows: merged.rows }];
     }
-    let types: Vec<DataType> = collect.stratify.iter().map(|&at| collect.schema.field(at).data_type().clone()).collect();
+    let types: Vec<DataType> =
+        collect.stratify.iter().map(|&at| collect.schema.field(at).data_type().clone()).collect();
     let mut strata: Vec<Stratum> =
         merged.strata.iter().map(|(values, rows)| Stratum { values: values.clone(), rows: *rows }).collect();
     strata.sort_unstable_by(strata::order(&types));
@@ -327,7 +338,13 @@ impl<'a> Routing<'a> {
             })
         };
         let codes = strata.iter().map(global).collect::<Result<_>>()?;
-        Ok(Router { codes, random_state: self.random_state, position: first_row, strata: Vec::new(), ranks: Vec::new() })
+        Ok(Router {
+            codes,
+            random_state: self.random_state,
+            position: first_row,
+            strata: Vec::new(),
+            ranks: Vec::new(),
+        })
     }
 
     fn scan(&self, shards: &[ShardFacts], ledgers: &dyn Ledgers, visit: &mut split::select::Visit<'_>) -> Result<()> {
@@ -376,8 +393,7 @@ impl Router {
 
 /// Rows of an output row group: as many as fit [`ROW_GROUP_BYTES`], evened out over a part. Depends on the schema and
 /// the data alone, never on the budget.
-fn row_group_rows(pipeline: &Pipeline, facts: &[ColumnFacts], shard_rows: u64, splits: usize) -> u64 {
-    let row_bytes = output_row_bytes(pipeline, facts);
+pub(crate) fn row_group_rows(row_bytes: u64, shard_rows: u64, splits: usize) -> u64 {
     let bytes = ROW_GROUP_BYTES.min(OPEN_BYTES / splits.max(1) as u64);
     let most = (bytes / row_bytes.max(1)).clamp(1024, ROW_GROUP_ROWS);
     if shard_rows == u64::MAX { most } else { shard_rows.div_ceil(shard_rows.div_ceil(most)) }
@@ -398,7 +414,8 @@ fn dictionary_columns(pipeline: &Pipeline, facts: &[ColumnFacts]) -> Vec<bool> {
         let lane = &pipeline.lanes[column.lane];
         let fact = &facts[lane.input];
         let few = fact.distinct <= crate::state::EXACT_LIMIT as u64 && fact.distinct * 4 <= fact.rows;
-        few || (column.data_type == DataType::Utf8 && fact.distinct * 2 <= fact.rows) || column.data_type == DataType::UInt8
+        few || (column.data_type == DataType::Utf8 && fact.distinct * 2 <= fact.rows)
+            || column.data_type == DataType::UInt8
     };
     pipeline.output.iter().map(pays).collect()
 }
@@ -419,7 +436,8 @@ fn fingerprint(recipe: &Recipe, shards: &[ShardFacts]) -> String {
             table.remove(key);
         }
     }
-    let listing: Vec<_> = shards.iter().map(|s| (&s.name, s.bytes, s.rows, format!("{:032x}", s.fingerprint))).collect();
+    let listing: Vec<_> =
+        shards.iter().map(|s| (&s.name, s.bytes, s.rows, format!("{:032x}", s.fingerprint))).collect();
     let all = serde_json::json!([env!("CARGO_PKG_VERSION"), hash::CONTRACT, tree, listing]);
     format!("{:032x}", xxh3_128(all.to_string().as_bytes()))
 }

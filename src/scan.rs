@@ -8,9 +8,9 @@ use arrow::datatypes::{DataType, Int32Type, SchemaRef};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
+use crate::engine::Engine;
 use crate::error::{Error, Result};
 use crate::hash;
-use crate::engine::Engine;
 use crate::observe::Event;
 use crate::schema::{self, ShardFields};
 use crate::source::{Chunk, Decoded, Opened, Shard};
@@ -34,6 +34,8 @@ pub struct Collect {
     pub stratify: Vec<usize>,
     /// The label's column.
     pub label: Option<usize>,
+    /// For each column, whether the recipe sets its type.
+    pub forced: Vec<bool>,
     /// Whether splits need to know anything of single rows.
     pub ledger: bool,
 }
@@ -50,11 +52,14 @@ impl Collect {
             Need::Count => VocabularyNeed::Count,
             Need::Vocabulary => VocabularyNeed::Exact { limit: usize::MAX },
         });
-        let names = |columns: &Option<crate::spec::OneOrMany>| columns.as_ref().map_or(Vec::new(), |c| c.as_slice().to_vec());
+        let names =
+            |columns: &Option<crate::spec::OneOrMany>| columns.as_ref().map_or(Vec::new(), |c| c.as_slice().to_vec());
         let key = names(&recipe.split.key).iter().map(|name| at(name, "split.key column")).collect::<Result<_>>()?;
-        let stratify = Self::stratify_names(recipe).iter().map(|name| at(name, "split.stratify column")).collect::<Result<_>>()?;
+        let stratify =
+            Self::stratify_names(recipe).iter().map(|name| at(name, "split.stratify column")).collect::<Result<_>>()?;
+        let forced = schema.fields().iter().map(|field| recipe.input.schema.contains_key(field.name())).collect();
         let ledger = recipe.split.kind != SplitKind::None || label.is_some();
-        Ok(Self { schema: Arc::clone(schema), needs: needs.collect(), key, stratify, label, ledger })
+        Ok(Self { schema: Arc::clone(schema), needs: needs.collect(), forced, key, stratify, label, ledger })
     }
 }
 
@@ -140,14 +145,21 @@ pub fn type_names(schema: &SchemaRef) -> Vec<(String, String)> {
 ///
 /// # Errors
 /// [`Error::Data`] that names the shard; [`Error::Memory`] when the vocabularies outgrow the budget.
-pub fn shard(engine: &Engine<'_>, shard: &Shard, opened: &Opened, collect: &Collect, ledger: &mut LedgerWriter, keep: bool) -> Result<Outcome> {
+pub fn shard(
+    engine: &Engine<'_>,
+    shard: &Shard,
+    opened: &Opened,
+    collect: &Collect,
+    ledger: &mut LedgerWriter,
+    keep: bool,
+) -> Result<Outcome> {
     let mut columns = collect.empty_columns();
     let mut strata = ShardStrata::new(collect.stratify.len());
     let mut reservation = engine.budget.reserve("the columns' statistics", 0)?;
     let (mut rows, mut missing_label) = (0, 0);
     let mut cached = keep.then(Vec::new);
-    let mut windows = Windows::new(engine, shard, opened, &collect.schema, u64::MAX)?;
-    while let Some(window) = windows.next()? {
+    let mut windows = Windows::new(engine, shard, opened, &collect.schema, &collect.forced, u64::MAX)?;
+    while let Some(window) = windows.next(engine)? {
         let chunks = window.chunks;
         let parts = scan_columns(engine, &chunks, collect, &mut columns, cached.is_some())?;
         let held: usize = columns.iter().map(|column| column.state.heap_bytes()).sum();
@@ -157,14 +169,17 @@ pub fn shard(engine: &Engine<'_>, shard: &Shard, opened: &Opened, collect: &Coll
         let mut by_chunk = transpose(parts, chunks.len());
         for (chunk, parts) in chunks.iter().zip(&mut by_chunk) {
             if collect.ledger {
-                missing_label += append_rows(chunk, parts, collect, &mut strata, ledger).map_err(|e| e.in_shard(&shard.name))?;
+                missing_label +=
+                    append_rows(chunk, parts, collect, &mut strata, ledger).map_err(|e| e.in_shard(&shard.name))?;
             }
             rows += chunk.rows() as u64;
         }
         if let Some(kept) = &mut cached {
             kept.extend(chunks.iter().zip(by_chunk).map(|(chunk, parts)| keep_decoded(chunk, parts)));
         }
-        engine.observer.event(Event::Advance { rows: chunks.iter().map(|chunk| chunk.rows() as u64).sum(), bytes: window.bytes });
+        engine
+            .observer
+            .event(Event::Advance { rows: chunks.iter().map(|chunk| chunk.rows() as u64).sum(), bytes: window.bytes });
     }
     if let Some(fields) = windows.widened() {
         return Ok(Outcome::Widened(fields));
@@ -204,33 +219,47 @@ struct Part {
 }
 
 /// Updates every column's summary with its values in `chunks`; the parts are by column, then by chunk.
-fn scan_columns(engine: &Engine<'_>, chunks: &[Chunk], collect: &Collect, columns: &mut [ColumnSummary], keep: bool) -> Result<Vec<Vec<Part>>> {
+fn scan_columns(
+    engine: &Engine<'_>,
+    chunks: &[Chunk],
+    collect: &Collect,
+    columns: &mut [ColumnSummary],
+    keep: bool,
+) -> Result<Vec<Vec<Part>>> {
     // Where columns are fewer than threads can share, each column's chunks are shared out as well.
     let runs = (engine.threads() * 4).div_ceil(columns.len().max(1)).min(chunks.len()).max(1);
     let run_chunks = chunks.len().div_ceil(runs).max(1);
     engine.pool.install(|| {
-        columns.par_iter_mut().enumerate().map(|(at, summary)| {
-            if runs == 1 {
-                return chunks.iter().map(|chunk| scan_column(chunk, collect, at, summary, keep)).collect();
-            }
-            let scan_run = |run: &[Chunk]| {
-                let mut partial = ColumnSummary::new(collect.schema.field(at).data_type(), collect.needs[at]);
-                let parts = run.iter().map(|chunk| scan_column(chunk, collect, at, &mut partial, keep)).collect::<Result<Vec<_>>>()?;
-                Ok((partial, parts))
-            };
-            let mut all = Vec::with_capacity(chunks.len());
-            for run in chunks.par_chunks(run_chunks).map(scan_run).collect::<Vec<Result<_>>>() {
-                let (partial, parts) = run?;
-                summary.merge(partial)?;
-                all.extend(parts);
-            }
-            Ok(all)
-        }).collect()
+        columns
+            .par_iter_mut()
+            .enumerate()
+            .map(|(at, summary)| {
+                if runs == 1 {
+                    return chunks.iter().map(|chunk| scan_column(chunk, collect, at, summary, keep)).collect();
+                }
+                let scan_run = |run: &[Chunk]| {
+                    let mut partial = ColumnSummary::new(collect.schema.field(at).data_type(), collect.needs[at]);
+                    let parts = run
+                        .iter()
+                        .map(|chunk| scan_column(chunk, collect, at, &mut partial, keep))
+                        .collect::<Result<Vec<_>>>()?;
+                    Ok((partial, parts))
+                };
+                let mut all = Vec::with_capacity(chunks.len());
+                for run in chunks.par_chunks(run_chunks).map(scan_run).collect::<Vec<Result<_>>>() {
+                    let (partial, parts) = run?;
+                    summary.merge(partial)?;
+                    all.extend(parts);
+                }
+                Ok(all)
+            })
+            .collect()
     })
 }
 
 fn scan_column(chunk: &Chunk, collect: &Collect, at: usize, summary: &mut ColumnSummary, keep: bool) -> Result<Part> {
-    let (is_key, is_stratum, is_label) = (collect.key.contains(&at), collect.stratify.contains(&at), collect.label == Some(at));
+    let (is_key, is_stratum, is_label) =
+        (collect.key.contains(&at), collect.stratify.contains(&at), collect.label == Some(at));
     let mut part = Part::default();
     chunk.for_each_array(&collect.schema, at, &mut |_, array| {
         summary.state.update(&array)?;
@@ -299,7 +328,13 @@ fn transpose(columns: Vec<Vec<Part>>, chunks: usize) -> Vec<Vec<Part>> {
 }
 
 /// Adds a chunk's rows to the ledger; returns how many have no label.
-fn append_rows(chunk: &Chunk, parts: &mut [Part], collect: &Collect, strata: &mut ShardStrata, ledger: &mut LedgerWriter) -> Result<u64> {
+fn append_rows(
+    chunk: &Chunk,
+    parts: &mut [Part],
+    collect: &Collect,
+    strata: &mut ShardStrata,
+    ledger: &mut LedgerWriter,
+) -> Result<u64> {
     let rows = chunk.rows();
     let first = chunk.first_row();
     // A column may stand in the key and in the strata, or twice in one: ids are taken once and lent.
@@ -325,7 +360,8 @@ fn keep_decoded(chunk: &Chunk, parts: Vec<Part>) -> Chunk {
 }
 
 fn too_many_values(engine: &Engine<'_>, collect: &Collect, columns: &[ColumnSummary], held: usize) -> Error {
-    let largest = columns.iter().enumerate().max_by_key(|(at, column)| (column.state.heap_bytes(), std::cmp::Reverse(*at)));
+    let largest =
+        columns.iter().enumerate().max_by_key(|(at, column)| (column.state.heap_bytes(), std::cmp::Reverse(*at)));
     let (name, distinct) = largest.map_or((String::new(), 0), |(at, column)| {
         (collect.schema.field(at).name().clone(), column.state.distinct().0)
     });

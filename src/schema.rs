@@ -152,7 +152,10 @@ pub fn conform(array: &ArrayRef, target: &DataType, first_row: u64) -> Result<Ar
         Ok(wide) if lossless(&wide) => Ok(wide),
         outcome => {
             let row = first_refused(array, target).map(|row| first_row + row as u64);
-            let message = format!("a value of type {} does not fit {target}; set the column's type in `input.schema`", array.data_type());
+            let message = format!(
+                "a value of type {} does not fit {target}; set the column's type in `input.schema`",
+                array.data_type()
+            );
             Err(Error::Data { site: Site { row, ..Site::default() }, message, source: outcome.err().map(Into::into) })
         }
     }
@@ -164,7 +167,8 @@ fn loses_integers(array: &ArrayRef, wide: &ArrayRef) -> bool {
     if !(wide_float && matches!(array.data_type(), DataType::Int64 | DataType::UInt64)) {
         return false;
     }
-    cast_with_options(wide, array.data_type(), &CastOptions::default()).map_or(true, |back| back.as_ref() != array.as_ref())
+    cast_with_options(wide, array.data_type(), &CastOptions::default())
+        .map_or(true, |back| back.as_ref() != array.as_ref())
 }
 
 fn first_refused(array: &ArrayRef, target: &DataType) -> Option<usize> {
@@ -180,7 +184,7 @@ fn first_refused(array: &ArrayRef, target: &DataType) -> Option<usize> {
 pub type ShardFields = Vec<(String, DataType)>;
 
 /// The columns all shards share: those of the first shard that has any, each of the narrowest type that holds every
-/// shard's, text when nothing else does; a column that is null everywhere is text.
+/// shard's, text when nothing else does; null where no value is known yet.
 ///
 /// # Errors
 /// [`Error::Data`] that names shard and column for a duplicate name, and for a missing or extra column when the recipe
@@ -208,7 +212,9 @@ pub fn unify<'a>(shards: impl IntoIterator<Item = (&'a str, &'a ShardFields)>, i
                 }
                 None if input.extra_columns == ExtraColumns::Ignore => {}
                 None => {
-                    let message = format!("not a column of the first shard, {first_shard}; set input.extra_columns = \"ignore\" to pass over it");
+                    let message = format!(
+                        "not a column of the first shard, {first_shard}; set input.extra_columns = \"ignore\" to pass over it"
+                    );
                     return Err(Error::data(Site::shard(shard).in_column(name), message));
                 }
             }
@@ -218,7 +224,9 @@ pub fn unify<'a>(shards: impl IntoIterator<Item = (&'a str, &'a ShardFields)>, i
         } else if input.missing_columns == MissingColumns::Raise
             && let Some(at) = seen.iter().position(|seen| !seen)
         {
-            let message = format!("missing here, but a column of the first shard, {first_shard}; set input.missing_columns = \"insert\" to read it as null");
+            let message = format!(
+                "missing here, but a column of the first shard, {first_shard}; set input.missing_columns = \"insert\" to read it as null"
+            );
             return Err(Error::data(Site::shard(shard).in_column(&merged[at].0), message));
         }
     }
@@ -229,22 +237,33 @@ pub fn unify<'a>(shards: impl IntoIterator<Item = (&'a str, &'a ShardFields)>, i
         };
         merged[at].1 = named(*type_name);
     }
-    let fields = merged.into_iter().map(|(name, data_type)| {
-        Field::new(name, if data_type == DataType::Null { DataType::Utf8 } else { data_type }, true)
-    });
+    let fields = merged.into_iter().map(|(name, data_type)| Field::new(name, data_type, true));
     Ok(Arc::new(Schema::new(fields.collect::<Vec<_>>())))
+}
+
+/// The schema once all values were seen: a column that has none is text.
+pub fn settled(schema: &Schema) -> SchemaRef {
+    let settle = |field: &Arc<Field>| match field.data_type() {
+        DataType::Null => Arc::new(Field::new(field.name(), DataType::Utf8, true)),
+        _ => Arc::clone(field),
+    };
+    Arc::new(Schema::new(schema.fields().iter().map(settle).collect::<Vec<_>>()))
 }
 
 /// Position of column `name` in `schema`.
 ///
 /// # Errors
-/// [`Error::Data`] that says what asked for it and names the nearest column.
+/// [`Error::Data`] that says what asked for it, as `Label field 'X' not found in columns: [...]`, and names the nearest
+/// column.
 pub fn position(schema: &Schema, name: &str, asked_by: &str) -> Result<usize> {
     schema.fields().iter().position(|field| field.name() == name).ok_or_else(|| {
         let near = did_you_mean(name, schema.fields().iter().map(|field| field.name().as_str()));
         let shown: Vec<&str> = schema.fields().iter().take(20).map(|field| field.name().as_str()).collect();
         let more = schema.fields().len().saturating_sub(shown.len());
-        let more = if more > 0 { format!(", and {more} more") } else { String::new() };
-        Error::data(Site::default(), format!("{asked_by} `{name}` not found{near} in columns: [{}{more}]", shown.join(", ")))
+        let more = if more > 0 { format!(", … and {more} more") } else { String::new() };
+        Error::data(
+            Site::default(),
+            format!("{asked_by} '{name}' not found in columns: [{}{more}]{near}", shown.join(", ")),
+        )
     })
 }

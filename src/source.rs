@@ -7,7 +7,7 @@ use arrow::array::{Array, ArrayRef, new_null_array};
 use arrow::datatypes::{DataType, SchemaRef};
 
 use crate::error::{Error, Result, Site};
-use crate::schema;
+use crate::schema::{self, ShardFields};
 use crate::spec::Input;
 
 pub mod compression;
@@ -37,7 +37,12 @@ impl SourceOptions {
         let text = std::fs::read_to_string(path).map_err(|e| Error::io("read", path, e))?;
         let names: Vec<String> = text.trim().split(',').map(|name| name.trim().to_string()).collect();
         if let Some(at) = (0..names.len()).find(|&at| names[at].is_empty() || names[..at].contains(&names[at])) {
-            let message = format!("signature {}: name {} (`{}`) is empty or stands there twice", path.display(), at + 1, names[at]);
+            let message = format!(
+                "signature {}: name {} (`{}`) is empty or stands there twice",
+                path.display(),
+                at + 1,
+                names[at]
+            );
             return Err(Error::Recipe(message));
         }
         Ok(Self { signature: Some(names.into()) })
@@ -53,24 +58,29 @@ impl SourceOptions {
 pub enum Opened {
     /// Apache Parquet.
     Parquet(Arc<parquet::ParquetShard>),
+    /// CSV, TSV or JSON lines.
+    Text(Arc<text::TextShard>),
 }
 
 impl Opened {
-    /// Opens `shard` and reads what it says of its columns.
+    /// Opens `shard` and reads what it says of its columns; `known` is what is known of them from reading it before.
     ///
     /// # Errors
     /// [`Error::Data`] that names the shard when it cannot be read.
-    pub fn open(shard: &Shard, _options: &SourceOptions) -> Result<Self> {
+    pub fn open(shard: &Shard, options: &SourceOptions, known: Option<&ShardFields>) -> Result<Self> {
         match shard.format {
             ShardFormat::Parquet => Ok(Self::Parquet(Arc::new(parquet::ParquetShard::open(shard)?))),
-            _ => todo!(),
+            ShardFormat::Delimited { .. } | ShardFormat::JsonLines => {
+                Ok(Self::Text(Arc::new(text::TextShard::open(shard, options, known)?)))
+            }
         }
     }
 
     /// The columns' names and types, as far as they are known without reading all rows.
-    pub fn fields(&self) -> schema::ShardFields {
+    pub fn fields(&self) -> ShardFields {
         match self {
             Self::Parquet(shard) => shard.fields(),
+            Self::Text(shard) => shard.fields(),
         }
     }
 
@@ -78,6 +88,7 @@ impl Opened {
     pub fn fingerprint(&self) -> u128 {
         match self {
             Self::Parquet(shard) => shard.footer_hash(),
+            Self::Text(shard) => shard.fingerprint(),
         }
     }
 
@@ -85,6 +96,7 @@ impl Opened {
     pub fn rows(&self) -> Option<u64> {
         match self {
             Self::Parquet(shard) => Some(shard.rows()),
+            Self::Text(_) => None,
         }
     }
 }
@@ -116,7 +128,9 @@ impl Chunk {
     pub fn held_bytes(&self) -> u64 {
         match self {
             Self::RowGroup(_) => 0,
-            Self::Decoded(decoded) => decoded.columns.iter().flatten().map(|array| array.get_array_memory_size() as u64).sum(),
+            Self::Decoded(decoded) => {
+                decoded.columns.iter().flatten().map(|array| array.get_array_memory_size() as u64).sum()
+            }
         }
     }
 
@@ -148,7 +162,9 @@ impl Chunk {
     pub fn batches(&self) -> Vec<usize> {
         match self {
             Self::RowGroup(range) => range.batches(),
-            Self::Decoded(decoded) => decoded.columns.first().map_or_else(Vec::new, |arrays| arrays.iter().map(|a| a.len()).collect()),
+            Self::Decoded(decoded) => {
+                decoded.columns.first().map_or_else(Vec::new, |arrays| arrays.iter().map(|a| a.len()).collect())
+            }
         }
     }
 
@@ -168,7 +184,11 @@ impl Chunk {
             Self::RowGroup(range) => {
                 let attempt = std::panic::AssertUnwindSafe(|| range.for_each_array(schema, column, visit));
                 std::panic::catch_unwind(attempt).unwrap_or_else(|panic| {
-                    Err(Error::unreadable(Site::default(), "the decoder gave up; the shard is probably damaged", panic_text(&*panic)))
+                    Err(Error::unreadable(
+                        Site::default(),
+                        "the decoder gave up; the shard is probably damaged",
+                        panic_text(&*panic),
+                    ))
                 })
             }
             Self::Decoded(decoded) => {
@@ -176,7 +196,10 @@ impl Chunk {
                 decoded.columns[column].iter().try_for_each(|array| {
                     let at = first;
                     first += array.len();
-                    visit(at, Arc::clone(array))
+                    visit(
+                        at,
+                        conform(Arc::clone(array), schema.field(column).data_type(), decoded.first_row + at as u64)?,
+                    )
                 })
             }
         };

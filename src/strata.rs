@@ -118,7 +118,8 @@ impl ShardStrata {
     /// # Errors
     /// [`Error::Data`] when there are more strata than twopass handles.
     pub fn append(&mut self, ids: &[Ids], kept: Option<&[bool]>, rows: usize) -> Result<Vec<u32>> {
-        let to_shard: Vec<Vec<u32>> = ids.iter().enumerate().map(|(column, ids)| self.adopt(column, &ids.values)).collect();
+        let to_shard: Vec<Vec<u32>> =
+            ids.iter().enumerate().map(|(column, ids)| self.adopt(column, &ids.values)).collect();
         let mut memo: HashMap<u64, u32> = HashMap::new();
         let mut member = vec![0; ids.len()];
         let mut codes = Vec::with_capacity(rows);
@@ -168,7 +169,9 @@ impl ShardStrata {
             return Ok(*code);
         }
         if self.members.len() == MOST_STRATA {
-            let message = format!("the stratify columns make more than {MOST_STRATA} strata; stratify by fewer or coarser columns");
+            let message = format!(
+                "the stratify columns make more than {MOST_STRATA} strata; stratify by fewer or coarser columns"
+            );
             return Err(Error::data(crate::error::Site::default(), message));
         }
         let code = self.members.len() as u32;
@@ -192,7 +195,10 @@ impl ShardStrata {
 pub fn order(types: &[DataType]) -> impl Fn(&Stratum, &Stratum) -> Ordering + '_ {
     move |a, b| {
         let by_column = types.iter().zip(a.values.iter().zip(&b.values));
-        by_column.map(|(data_type, (a, b))| by_value(data_type, a.as_deref(), b.as_deref())).find(|o| o.is_ne()).unwrap_or(Ordering::Equal)
+        by_column
+            .map(|(data_type, (a, b))| by_value(data_type, a.as_deref(), b.as_deref()))
+            .find(|o| o.is_ne())
+            .unwrap_or(Ordering::Equal)
     }
 }
 

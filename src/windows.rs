@@ -2,13 +2,17 @@
 //! enough for the budget. Which rows share a window never shows in a result.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, sync_channel};
 
 use arrow::datatypes::SchemaRef;
 
 use crate::engine::Engine;
-use crate::error::Result;
+use crate::error::{Error, Result};
+use crate::memory::Reservation;
 use crate::schema::ShardFields;
 use crate::source::parquet::RowGroupRange;
+use crate::source::text::{self, TextShard};
 use crate::source::{Chunk, Opened, Shard};
 
 /// Decoded bytes below which handing a window to the threads costs more than it gives.
@@ -31,6 +35,8 @@ pub enum Windows {
         /// When a window is full.
         full: Full,
     },
+    /// From a text shard's blocks.
+    Text(TextWindows),
     /// From chunks that pass one kept.
     Kept {
         /// Not yet handed out.
@@ -55,10 +61,21 @@ impl Full {
 
 impl Windows {
     /// The windows of `opened`, in pieces of at most `piece_bytes` of decoded columns.
-    pub fn new(engine: &Engine<'_>, _shard: &Shard, opened: &Opened, schema: &SchemaRef, piece_bytes: u64) -> Result<Self> {
+    ///
+    /// # Errors
+    /// [`crate::error::Error::Io`].
+    pub fn new(
+        engine: &Engine<'_>,
+        shard: &Shard,
+        opened: &Opened,
+        schema: &SchemaRef,
+        forced: &[bool],
+        piece_bytes: u64,
+    ) -> Result<Self> {
         let full = Full::new(engine, schema);
         Ok(match opened {
             Opened::Parquet(shard) => Self::Parquet { rest: shard.chunks(piece_bytes).into(), full },
+            Opened::Text(text) => Self::Text(TextWindows::new(engine, shard, text, schema, forced)?),
         })
     }
 
@@ -68,8 +85,12 @@ impl Windows {
     }
 
     /// The next window, or nothing after the last.
-    pub fn next(&mut self) -> Result<Option<Window>> {
+    ///
+    /// # Errors
+    /// [`crate::error::Error::Data`] when text cannot be read or parsed.
+    pub fn next(&mut self, engine: &Engine<'_>) -> Result<Option<Window>> {
         match self {
+            Self::Text(text) => text.next(engine),
             Self::Parquet { rest, full } => Ok(next_row_groups(rest, *full)),
             Self::Kept { rest, full } => Ok(next_kept(rest, *full)),
         }
@@ -77,7 +98,94 @@ impl Windows {
 
     /// The types that hold all the shard's values, when some did not fit the schema.
     pub fn widened(&self) -> Option<ShardFields> {
-        None
+        match self {
+            Self::Text(text) => text.widened.clone(),
+            Self::Parquet { .. } | Self::Kept { .. } => None,
+        }
+    }
+}
+
+/// The windows of a text shard: a thread of its own reads, decompresses and cuts blocks ahead of the parsing.
+pub struct TextWindows {
+    shard: Arc<TextShard>,
+    schema: SchemaRef,
+    forced: Vec<bool>,
+    blocks: Receiver<Result<Vec<u8>>>,
+    /// Blocks a window.
+    width: usize,
+    next_row: u64,
+    widened: Option<ShardFields>,
+    ended: bool,
+    /// Bytes on disk not yet told of, and what to tell for each plain byte.
+    disk_bytes: f64,
+    _held: Reservation,
+}
+
+/// Plain bytes of a block: the cells and arrays made of it take several times that.
+const BLOCK_BYTES: u64 = 2 << 20;
+/// Decoded bytes that a block's cells and arrays take, a plain byte.
+const BLOCK_COST: u64 = 6;
+
+impl TextWindows {
+    fn new(
+        engine: &Engine<'_>,
+        shard: &Shard,
+        text: &Arc<TextShard>,
+        schema: &SchemaRef,
+        forced: &[bool],
+    ) -> Result<Self> {
+        let width = engine.threads() * 2;
+        let fitting = engine.window_bytes() / (width as u64 * BLOCK_COST);
+        let block_bytes = fitting.clamp(64 << 10, BLOCK_BYTES);
+        let held =
+            engine.budget.reserve("the blocks of a text shard", block_bytes * width as u64 * (BLOCK_COST + 1))?;
+        let (sender, blocks) = sync_channel(width);
+        let source = text.blocks(block_bytes as usize)?;
+        let read_ahead = move || {
+            for block in source {
+                // A receiver that is gone wants no more.
+                if sender.send(block).is_err() {
+                    break;
+                }
+            }
+        };
+        let name = "twopass-read".to_string();
+        std::thread::Builder::new().name(name).spawn(read_ahead).map_err(|e| Error::failed("starting a reader", e))?;
+        Ok(Self {
+            shard: Arc::clone(text),
+            schema: Arc::clone(schema),
+            forced: forced.to_vec(),
+            blocks,
+            width,
+            next_row: 0,
+            widened: None,
+            ended: false,
+            disk_bytes: shard.bytes as f64,
+            _held: held,
+        })
+    }
+
+    fn next(&mut self, engine: &Engine<'_>) -> Result<Option<Window>> {
+        while !self.ended {
+            let blocks = self.blocks.iter().take(self.width).collect::<Result<Vec<_>>>()?;
+            self.ended = blocks.len() < self.width;
+            if blocks.is_empty() {
+                break;
+            }
+            let parse = || self.shard.parse_all(&blocks, &self.schema, &self.forced, &mut self.next_row);
+            let (chunks, widened) = engine.pool.install(parse)?;
+            if !widened.is_empty() || self.widened.is_some() {
+                // No row of this shard counts any more; all that is left to learn is how wide its columns are.
+                text::join(self.widened.get_or_insert_with(|| self.shard.fields()), widened);
+                continue;
+            }
+            let plain: usize = blocks.iter().map(Vec::len).sum();
+            // How far a compressed file has been read is not known: its bytes are told of as plain ones, up to its size.
+            let bytes = (plain as f64).min(self.disk_bytes);
+            self.disk_bytes -= bytes;
+            return Ok(Some(Window { chunks, bytes: bytes as u64 }));
+        }
+        Ok(None)
     }
 }
 

@@ -26,7 +26,7 @@ use crate::transform::Lane;
 use crate::windows::{Window, Windows};
 
 /// Pieces that may wait for the disk.
-const WAITING_PIECES: usize = 4;
+const WAITING_PIECES: usize = 2;
 
 /// The rows of one shard for pass two: its chunks, and the splits of its rows in order.
 pub struct ShardRows<'a> {
@@ -83,7 +83,8 @@ pub fn parts<'a>(
 const GONE: &str = "handing rows to the writer";
 
 fn check_complete(planned: &[PlannedPart], sealed: Vec<SealedPart>) -> Result<Vec<SealedPart>> {
-    let complete = planned.len() == sealed.len() && planned.iter().zip(&sealed).all(|(p, s)| p.path == s.path && p.rows == s.rows);
+    let complete =
+        planned.len() == sealed.len() && planned.iter().zip(&sealed).all(|(p, s)| p.path == s.path && p.rows == s.rows);
     if complete {
         return Ok(sealed);
     }
@@ -139,14 +140,21 @@ impl<'a> Writer<'a> {
         let cut = |rows: u64| Cut { rows, shard_rows: plan.shard_rows, row_group_rows };
         let cuts: Vec<Cut> = plan.splits.iter().map(|split| cut(split.rows)).collect();
         let lanes = plan.pipeline.lanes.iter().enumerate().map(|(at, lane)| {
-            let mut outputs: Vec<(usize, usize)> =
-                plan.pipeline.output.iter().enumerate().filter(|(_, c)| c.lane == at).map(|(position, c)| (c.slot, position)).collect();
+            let mut outputs: Vec<(usize, usize)> = plan
+                .pipeline
+                .output
+                .iter()
+                .enumerate()
+                .filter(|(_, c)| c.lane == at)
+                .map(|(position, c)| (c.slot, position))
+                .collect();
             outputs.sort_unstable();
             let outputs: Vec<usize> = outputs.into_iter().map(|(_, position)| position).collect();
             let encoders = match format {
-                Format::Parquet(format) => {
-                    outputs.iter().map(|&position| ColumnEncoder::new(format, format.schema.field(position), &cuts)).collect::<Result<_>>()?
-                }
+                Format::Parquet(format) => outputs
+                    .iter()
+                    .map(|&position| ColumnEncoder::new(format, format.schema.field(position), &cuts))
+                    .collect::<Result<_>>()?,
                 Format::Text(_) => Vec::new(),
             };
             Ok(OpenLane { lane, outputs, encoders })
@@ -162,7 +170,7 @@ impl<'a> Writer<'a> {
         let planned = &self.plan.shards[at];
         let mut read = 0;
         let mut pending = VecDeque::new();
-        while let Some(window) = rows.windows.next()? {
+        while let Some(window) = rows.windows.next(self.engine)? {
             let count: usize = window.chunks.iter().map(Chunk::rows).sum();
             read += count as u64;
             if read > planned.rows {
@@ -175,7 +183,8 @@ impl<'a> Writer<'a> {
             self.engine.observer.event(Event::Advance { rows: count as u64, bytes: window.bytes });
         }
         if read != planned.rows || rows.windows.widened().is_some() {
-            let message = "the shard is not the one that pass one read; leave the input alone while a job runs, then run again";
+            let message =
+                "the shard is not the one that pass one read; leave the input alone while a job runs, then run again";
             return Err(Error::data(Site::shard(&planned.name), message));
         }
         Ok(())
@@ -199,7 +208,9 @@ impl<'a> Writer<'a> {
 
     fn lanes(&mut self, window: &Window, routes: &[Routes]) -> Result<Vec<LaneOutput>> {
         let (input, splits) = (self.input, self.plan.splits.len());
-        self.engine.pool.install(|| self.lanes.par_iter_mut().map(|lane| lane.run(window, routes, input, splits)).collect())
+        self.engine
+            .pool
+            .install(|| self.lanes.par_iter_mut().map(|lane| lane.run(window, routes, input, splits)).collect())
     }
 
     fn send(&mut self, outputs: Vec<LaneOutput>, sender: &SyncSender<Piece>) -> Result<()> {
@@ -208,7 +219,9 @@ impl<'a> Writer<'a> {
                 let columns = self.by_column(outputs, |output| output.chunks);
                 for (split, mut columns) in (0..self.plan.splits.len()).zip(by_split(columns, self.plan.splits.len())) {
                     let mut waiting: Vec<_> = columns.iter_mut().map(|chunks| chunks.drain(..)).collect();
-                    while let Some(chunks) = waiting.iter_mut().map(Iterator::next).collect::<Option<Vec<_>>>().filter(|c| !c.is_empty()) {
+                    while let Some(chunks) =
+                        waiting.iter_mut().map(Iterator::next).collect::<Option<Vec<_>>>().filter(|c| !c.is_empty())
+                    {
                         send(sender, Piece::RowGroup { split, chunks })?;
                     }
                 }
@@ -219,11 +232,14 @@ impl<'a> Writer<'a> {
                 let mut blocks = Vec::new();
                 for (rows, columns) in self.text.iter_mut().zip(by_split(columns, self.plan.splits.len())) {
                     let mut waiting: Vec<_> = columns.into_iter().map(Vec::into_iter).collect();
-                    while let Some(arrays) = waiting.iter_mut().map(Iterator::next).collect::<Option<Vec<_>>>().filter(|c| !c.is_empty()) {
+                    while let Some(arrays) =
+                        waiting.iter_mut().map(Iterator::next).collect::<Option<Vec<_>>>().filter(|c| !c.is_empty())
+                    {
                         rows.push(&format.batch(arrays)?, &mut blocks);
                     }
                 }
-                let bytes: Vec<Result<Vec<u8>>> = self.engine.pool.install(|| blocks.par_iter().map(|block| format.bytes(block)).collect());
+                let bytes: Vec<Result<Vec<u8>>> =
+                    self.engine.pool.install(|| blocks.par_iter().map(|block| format.bytes(block)).collect());
                 blocks.iter().zip(bytes).try_for_each(|(block, bytes)| {
                     send(sender, Piece::Lines { split: block.split, rows: block.rows, bytes: bytes? })
                 })
@@ -232,7 +248,11 @@ impl<'a> Writer<'a> {
     }
 
     /// Puts what lanes made in the order of the output's columns.
-    fn by_column<T>(&self, outputs: Vec<LaneOutput>, what: impl Fn(LaneOutput) -> Vec<Vec<Vec<T>>>) -> Vec<Vec<Vec<T>>> {
+    fn by_column<T>(
+        &self,
+        outputs: Vec<LaneOutput>,
+        what: impl Fn(LaneOutput) -> Vec<Vec<Vec<T>>>,
+    ) -> Vec<Vec<Vec<T>>> {
         let mut columns: Vec<Vec<Vec<T>>> = Vec::new();
         columns.resize_with(self.plan.pipeline.output.len(), Vec::new);
         for (lane, output) in self.lanes.iter().zip(outputs) {
@@ -267,13 +287,17 @@ impl OpenLane<'_> {
         let mut chunks: Vec<Vec<Vec<ArrowColumnChunk>>> = Vec::new();
         chunks.resize_with(slots, || std::iter::repeat_with(Vec::new).take(splits).collect());
         let lane = self.lane;
-        let part = |chunk: &Chunk, routes: &Routes, give: &mut dyn FnMut(usize, usize, ArrayRef) -> Result<()>| part(lane, chunk, routes, input, give);
+        let part = |chunk: &Chunk, routes: &Routes, give: &mut dyn FnMut(usize, usize, ArrayRef) -> Result<()>| {
+            part(lane, chunk, routes, input, give)
+        };
         let jobs = window.chunks.iter().zip(routes);
         if let [chunk] = window.chunks.as_slice()
             && !self.encoders.is_empty()
         {
             let encoders = &mut self.encoders;
-            part(chunk, &routes[0], &mut |slot, split, array| encoders[slot].push(split, &array, &mut chunks[slot][split]))?;
+            part(chunk, &routes[0], &mut |slot, split, array| {
+                encoders[slot].push(split, &array, &mut chunks[slot][split])
+            })?;
             return Ok(LaneOutput { chunks, arrays: Vec::new() });
         }
         let collect = |(chunk, routes): (&Chunk, &Routes)| {
@@ -299,12 +323,21 @@ impl OpenLane<'_> {
 
 fn flatten(arrays: Vec<Vec<Vec<ArrayRef>>>) -> impl Iterator<Item = (usize, usize, ArrayRef)> {
     arrays.into_iter().enumerate().flat_map(|(slot, splits)| {
-        splits.into_iter().enumerate().flat_map(move |(split, arrays)| arrays.into_iter().map(move |array| (slot, split, array)))
+        splits
+            .into_iter()
+            .enumerate()
+            .flat_map(move |(split, arrays)| arrays.into_iter().map(move |array| (slot, split, array)))
     })
 }
 
 /// Hands over the rows of one column of a chunk, transformed, by slot and split.
-fn part(lane: &Lane, chunk: &Chunk, routes: &Routes, input: &SchemaRef, give: &mut dyn FnMut(usize, usize, ArrayRef) -> Result<()>) -> Result<()> {
+fn part(
+    lane: &Lane,
+    chunk: &Chunk,
+    routes: &Routes,
+    input: &SchemaRef,
+    give: &mut dyn FnMut(usize, usize, ArrayRef) -> Result<()>,
+) -> Result<()> {
     let mut batch = 0;
     let unchecked = Some(TakeOptions { check_bounds: false });
     chunk.for_each_array(input, lane.input, &mut |first, array| {
@@ -317,7 +350,8 @@ fn part(lane: &Lane, chunk: &Chunk, routes: &Routes, input: &SchemaRef, give: &m
                     None => give(slot, split, Arc::clone(column))?,
                     Some(indices) if indices.is_empty() => {}
                     Some(indices) => {
-                        let taken = take(column, indices, unchecked.clone()).map_err(|e| Error::failed("parting rows", e))?;
+                        let taken =
+                            take(column, indices, unchecked.clone()).map_err(|e| Error::failed("parting rows", e))?;
                         give(slot, split, taken)?;
                     }
                 }

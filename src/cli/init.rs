@@ -1,1 +1,10 @@
-pub fn run(_: &str) -> anyhow::Result<std::process::ExitCode> { todo!() }
+//! `twopass init`: a starter recipe on stdout.
+
+use std::process::ExitCode;
+
+use super::print;
+
+/// Prints a recipe for the data at `path`.
+pub fn run(path: &str) -> anyhow::Result<ExitCode> {
+    print(&twopass::starter::recipe(path)?)
+}

@@ -106,7 +106,9 @@ impl Observer for Progress {
             Event::Shard { name: shard } => {
                 state.shards += 1;
                 match self.form {
-                    Form::Json => line(&json!({ "event": "shard", "pass": name(state.pass), "name": shard }).to_string()),
+                    Form::Json => {
+                        line(&json!({ "event": "shard", "pass": name(state.pass), "name": shard }).to_string())
+                    }
                     Form::Plain if self.verbose => line(&format!("{}: {shard}", name(state.pass))),
                     _ => {}
                 }
@@ -148,7 +150,13 @@ impl Progress {
                 state.shown = Instant::now();
                 let left = took.mul_f64((state.total_bytes as f64 / state.bytes.max(1) as f64 - 1.0).max(0.0));
                 let share = 100 * state.bytes / state.total_bytes.max(1);
-                line(&format!("{}: {share}%, {}, {} left", name(state.pass), state.figures(took), seconds(left.as_secs_f64())));
+                let shards = format!("{} of {} shards", state.shards, state.total_shards);
+                line(&format!(
+                    "{}: {share}%, {shards}, {}, {} left",
+                    name(state.pass),
+                    state.figures(took),
+                    seconds(left.as_secs_f64())
+                ));
             }
             Form::Json if state.shown.elapsed() >= JSON_EVERY => {
                 state.shown = Instant::now();

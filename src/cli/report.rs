@@ -4,8 +4,7 @@ use std::fs;
 use std::process::ExitCode;
 
 use anyhow::Context;
-use comfy_table::presets::UTF8_HORIZONTAL_ONLY;
-use comfy_table::{CellAlignment, ContentArrangement, Table};
+use comfy_table::{CellAlignment, ContentArrangement, LineStyle, Table, TableStyle};
 use indicatif::HumanBytes;
 use serde_json::{Map, Value, json};
 use twopass::error::Result;
@@ -40,11 +39,13 @@ fn as_json(report: &Report, peak: Option<u64>) -> Value {
         .splits
         .iter()
         .map(|split| {
-            let strata: Map<String, Value> = split.strata.iter().map(|(name, rows)| (name.clone(), json!(rows))).collect();
+            let strata: Map<String, Value> =
+                split.strata.iter().map(|(name, rows)| (name.clone(), json!(rows))).collect();
             (split.name.clone(), json!({ "rows": split.rows, "parts": split.parts, "strata": strata }))
         })
         .collect();
-    let dropped: Map<String, Value> = report.dropped.iter().map(|(reason, rows)| (reason.clone(), json!(rows))).collect();
+    let dropped: Map<String, Value> =
+        report.dropped.iter().map(|(reason, rows)| (reason.clone(), json!(rows))).collect();
     json!({
         "output": report.output,
         "state": report.state,
@@ -73,7 +74,7 @@ fn text(report: &Report, peak: Option<u64>, ceiling: u64) -> String {
         count(report.shards as u64)
     ));
     if !report.splits.is_empty() {
-        lines.push(splits(report).to_string());
+        lines.push(splits(report).trim_fmt());
     }
     for (reason, rows) in &report.dropped {
         lines.push(format!("dropped {} rows: {reason} ({})", count(*rows), percent(*rows, report.rows)));
@@ -81,7 +82,11 @@ fn text(report: &Report, peak: Option<u64>, ceiling: u64) -> String {
     for phase in &report.phases {
         let rate = match phase.rows {
             0 => String::new(),
-            rows => format!(", {} rows/s, {}/s", count((rows as f64 / phase.seconds.max(1e-9)) as u64), HumanBytes((phase.bytes as f64 / phase.seconds.max(1e-9)) as u64)),
+            rows => format!(
+                ", {} rows/s, {}/s",
+                count((rows as f64 / phase.seconds.max(1e-9)) as u64),
+                HumanBytes((phase.bytes as f64 / phase.seconds.max(1e-9)) as u64)
+            ),
         };
         let rate = if phase.bytes == 0 { String::new() } else { rate };
         lines.push(format!("{:<8}{:>9}{rate}", phase.name, seconds(phase.seconds)));
@@ -128,11 +133,57 @@ fn splits(report: &Report) -> Table {
     table
 }
 
-/// A table as all of twopass prints them.
+/// A table as all of twopass prints them: a line under the header and none between rows, so that a thousand columns are
+/// a thousand lines.
 pub fn plain_table() -> Table {
+    const STYLE: TableStyle = TableStyle::new().header_separator(LineStyle::none().fill('─').junction('─'));
     let mut table = Table::new();
-    table.load_style(UTF8_HORIZONTAL_ONLY).set_content_arrangement(ContentArrangement::Disabled);
+    table.load_style(STYLE).set_content_arrangement(ContentArrangement::Disabled);
     table
+}
+
+/// A table with a header, whose columns from `numbers` on are figures.
+pub fn table<'a>(
+    header: impl IntoIterator<Item = &'a str>,
+    numbers: std::ops::Range<usize>,
+    rows: impl IntoIterator<Item = Vec<String>>,
+) -> String {
+    let mut table = plain_table();
+    table.set_header(header.into_iter().collect::<Vec<_>>());
+    for row in rows {
+        table.add_row(row.into_iter().map(|cell| cut(&cell, 60)).collect::<Vec<_>>());
+    }
+    for at in numbers {
+        if let Some(column) = table.column_mut(at) {
+            column.set_cell_alignment(CellAlignment::Right);
+        }
+    }
+    table.trim_fmt()
+}
+
+/// A text on one line of at most `width` characters; control characters are shown as escapes.
+pub fn cut(text: &str, width: usize) -> String {
+    let plain: String = text
+        .chars()
+        .flat_map(|c| if c.is_control() { c.escape_default().collect::<Vec<_>>() } else { vec![c] })
+        .collect();
+    match plain.char_indices().nth(width) {
+        Some(_) => format!("{}…", plain.chars().take(width - 1).collect::<String>()),
+        None => plain,
+    }
+}
+
+/// A number as a table shows it: six significant digits.
+pub fn figure(number: f64) -> String {
+    let size = number.abs();
+    if number == number.trunc() && size < 1e15 {
+        format!("{number}")
+    } else if (1e-4..1e15).contains(&size) {
+        let digits = (5 - size.log10().floor() as i32).max(0) as usize;
+        format!("{number:.digits$}")
+    } else {
+        format!("{number:.5e}")
+    }
 }
 
 /// A number with thin groups: 1,234,567.

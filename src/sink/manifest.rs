@@ -53,11 +53,20 @@ impl Manifest {
     pub fn new(plan: &Plan, sealed: &[SealedPart], part_splits: &[usize]) -> Self {
         let strata = |at: usize| match plan.stratify.is_empty() {
             true => Vec::new(),
-            false => plan.strata.iter().enumerate().map(|(s, stratum)| (stratum.name(), plan.quotas.of(s)[at])).collect(),
+            false => {
+                plan.strata.iter().enumerate().map(|(s, stratum)| (stratum.name(), plan.quotas.of(s)[at])).collect()
+            }
         };
-        let parts = |at: usize| sealed.iter().zip(part_splits).filter(|(_, split)| **split == at).map(|(part, _)| part.clone()).collect();
+        let parts = |at: usize| {
+            sealed.iter().zip(part_splits).filter(|(_, split)| **split == at).map(|(part, _)| part.clone()).collect()
+        };
         let splits = plan.splits.iter().enumerate();
-        let splits = splits.map(|(at, split)| Split { name: split.name.clone(), rows: split.rows, strata: strata(at), parts: parts(at) });
+        let splits = splits.map(|(at, split)| Split {
+            name: split.name.clone(),
+            rows: split.rows,
+            strata: strata(at),
+            parts: parts(at),
+        });
         let label = plan.pipeline.lanes.iter().find_map(|lane| match lane.steps.as_slice() {
             [Step::Label(map)] => Some((lane.name.clone(), map.classes().to_vec())),
             _ => None,
@@ -68,7 +77,10 @@ impl Manifest {
             recipe: serde_json::from_str(&plan.recipe).unwrap_or_default(),
             input: (plan.shards.len() as u64, plan.rows, plan.shards.iter().map(|shard| shard.bytes).sum()),
             splits: splits.collect(),
-            dropped: [("missing_label".to_string(), plan.missing_label)].into_iter().filter(|(_, rows)| *rows > 0).collect(),
+            dropped: [("missing_label".to_string(), plan.missing_label)]
+                .into_iter()
+                .filter(|(_, rows)| *rows > 0)
+                .collect(),
             schema: plan.pipeline.output.iter().map(|c| (c.name.clone(), c.data_type.to_string())).collect(),
             stratify: plan.stratify.clone(),
             label,
@@ -78,11 +90,14 @@ impl Manifest {
     /// The manifest as JSON.
     pub fn to_json(&self) -> Value {
         let split = |split: &Split| {
-            let strata: Map<String, Value> = split.strata.iter().map(|(name, rows)| (name.clone(), json!(rows))).collect();
+            let strata: Map<String, Value> =
+                split.strata.iter().map(|(name, rows)| (name.clone(), json!(rows))).collect();
             (split.name.clone(), json!({ "rows": split.rows, "strata": strata, "groups": null, "parts": split.parts }))
         };
-        let dropped: Map<String, Value> = self.dropped.iter().map(|(reason, rows)| (reason.clone(), json!(rows))).collect();
-        let schema: Vec<_> = self.schema.iter().map(|(name, data_type)| json!({ "name": name, "type": data_type })).collect();
+        let dropped: Map<String, Value> =
+            self.dropped.iter().map(|(reason, rows)| (reason.clone(), json!(rows))).collect();
+        let schema: Vec<_> =
+            self.schema.iter().map(|(name, data_type)| json!({ "name": name, "type": data_type })).collect();
         json!({
             "format": FORMAT,
             "twopass": self.version,
@@ -123,7 +138,8 @@ impl Manifest {
                     parts: serde_json::from_value(split["parts"].clone()).ok()?,
                 })
             });
-            let schema = tree["schema"].as_array()?.iter().map(|column| Some((text(&column["name"])?, text(&column["type"])?)));
+            let schema =
+                tree["schema"].as_array()?.iter().map(|column| Some((text(&column["name"])?, text(&column["type"])?)));
             let input = &tree["input"];
             Some(Self {
                 version: text(&tree["twopass"])?,

@@ -16,12 +16,11 @@ use parquet::schema::types::{ColumnPath, SchemaDescriptor};
 use crate::error::{Error, Result};
 use crate::spec::Compression;
 
-/// Rows that the encoder is fed at once. It looks at page sizes between the arrays it is given only (without nulls it
-/// takes even a long array in one go), so arrays cut at multiples of this from the row group's first row give the same
-/// pages.
-const RUN_ROWS: usize = 1024;
+/// Rows that the encoder is fed in one call. Where it cuts pages depends on how many rows a call has, and on whether
+/// they are all valid; calls of always the same rows, counted from the row group's first, give the same pages.
+const RUN_ROWS: usize = 2048;
 /// Rows of a page, at the most: bounds what an open column holds unencoded.
-const PAGE_ROWS: usize = 8192;
+const PAGE_ROWS: usize = 4 * RUN_ROWS;
 
 /// How Parquet parts are written: schema and properties, shared by all parts.
 pub struct Format {
@@ -125,14 +124,22 @@ impl ColumnEncoder {
     /// [`Error::Failed`] when the encoder fails.
     pub fn push(&mut self, split: usize, array: &ArrayRef, finished: &mut Vec<ArrowColumnChunk>) -> Result<()> {
         let (field, factory) = (&self.field, &self.factory);
-        self.splits[split].push(field, factory, array, finished).map_err(|e| Error::failed(format!("encoding column `{}`", field.name()), e))
+        self.splits[split]
+            .push(field, factory, array, finished)
+            .map_err(|e| Error::failed(format!("encoding column `{}`", field.name()), e))
     }
 }
 
 type ParquetResult<T> = std::result::Result<T, parquet::errors::ParquetError>;
 
 impl SplitColumn {
-    fn push(&mut self, field: &FieldRef, factory: &ArrowRowGroupWriterFactory, array: &ArrayRef, finished: &mut Vec<ArrowColumnChunk>) -> ParquetResult<()> {
+    fn push(
+        &mut self,
+        field: &FieldRef,
+        factory: &ArrowRowGroupWriterFactory,
+        array: &ArrayRef,
+        finished: &mut Vec<ArrowColumnChunk>,
+    ) -> ParquetResult<()> {
         let mut done = 0;
         while done < array.len() {
             if self.writer.is_none() {
@@ -153,7 +160,7 @@ impl SplitColumn {
         Ok(())
     }
 
-    /// Hands rows to the writer in runs of [`RUN_ROWS`] from the row group's first row; the rest waits.
+    /// Hands rows to the writer in runs of [`RUN_ROWS`], counted from the row group's first; the rest waits.
     fn feed(&mut self, field: &FieldRef, array: &ArrayRef) -> ParquetResult<()> {
         let mut start = 0;
         if self.pending_rows > 0 {
@@ -164,7 +171,7 @@ impl SplitColumn {
             }
             self.flush(field)?;
         }
-        while array.len() - start >= RUN_ROWS {
+        while start + RUN_ROWS <= array.len() {
             self.write(field, &array.slice(start, RUN_ROWS))?;
             start += RUN_ROWS;
         }

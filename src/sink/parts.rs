@@ -73,7 +73,12 @@ const BUFFER_BYTES: usize = 1 << 20;
 ///
 /// # Errors
 /// [`Error::Io`] and [`Error::Failed`] that name the part.
-pub fn write(directory: &Path, format: &Format, parts: &[PlannedPart], receiver: &Receiver<Piece>) -> Result<Vec<SealedPart>> {
+pub fn write(
+    directory: &Path,
+    format: &Format,
+    parts: &[PlannedPart],
+    receiver: &Receiver<Piece>,
+) -> Result<Vec<SealedPart>> {
     std::thread::scope(|scope| {
         let (to_seal, sealing) = sync_channel::<(usize, u64, AppendFile)>(2);
         let sealer = scope.spawn(move || seal(parts, &sealing));
@@ -108,7 +113,11 @@ impl<'a> Writer<'a> {
         Ok(Self { directory, format, parts, splits: (0..count).map(|split| (first(split), None)).collect() })
     }
 
-    fn run(mut self, receiver: &Receiver<Piece>, to_seal: SyncSender<(usize, u64, AppendFile)>) -> Result<Vec<SealedPart>> {
+    fn run(
+        mut self,
+        receiver: &Receiver<Piece>,
+        to_seal: SyncSender<(usize, u64, AppendFile)>,
+    ) -> Result<Vec<SealedPart>> {
         for piece in receiver {
             match piece {
                 Piece::RowGroup { split, chunks } => self.row_group(split, chunks, &to_seal)?,
@@ -125,7 +134,12 @@ impl<'a> Writer<'a> {
         Ok(Vec::new())
     }
 
-    fn row_group(&mut self, split: usize, chunks: Vec<ArrowColumnChunk>, to_seal: &SyncSender<(usize, u64, AppendFile)>) -> Result<()> {
+    fn row_group(
+        &mut self,
+        split: usize,
+        chunks: Vec<ArrowColumnChunk>,
+        to_seal: &SyncSender<(usize, u64, AppendFile)>,
+    ) -> Result<()> {
         let rows = chunks.first().map_or(0, |chunk| chunk.close().rows_written);
         let path = self.path(split);
         let failed = |e| Error::failed(format!("writing {}", path.display()), e);
@@ -138,7 +152,13 @@ impl<'a> Writer<'a> {
         self.advance(split, rows, to_seal)
     }
 
-    fn lines(&mut self, split: usize, rows: u64, bytes: &[u8], to_seal: &SyncSender<(usize, u64, AppendFile)>) -> Result<()> {
+    fn lines(
+        &mut self,
+        split: usize,
+        rows: u64,
+        bytes: &[u8],
+        to_seal: &SyncSender<(usize, u64, AppendFile)>,
+    ) -> Result<()> {
         let path = self.path(split);
         if let Open::Text(writer) = &mut self.open(split)?.file {
             std::io::Write::write_all(writer, bytes).map_err(|e| Error::io("write", &path, e))?;
@@ -159,7 +179,9 @@ impl<'a> Writer<'a> {
                 Format::Parquet(format) => {
                     let root = format.descriptor()?.root_schema_ptr();
                     let writer = SerializedFileWriter::new(file, root, Arc::clone(&format.properties));
-                    Open::Parquet(Box::new(writer.map_err(|e| Error::failed(format!("opening {}", path.display()), e))?))
+                    Open::Parquet(Box::new(
+                        writer.map_err(|e| Error::failed(format!("opening {}", path.display()), e))?,
+                    ))
                 }
                 Format::Text(format) => {
                     let header = format.header()?;
@@ -183,10 +205,12 @@ impl<'a> Writer<'a> {
         }
         let Some(part) = open.take() else { return Ok(()) };
         *next += 1;
-        let unwrap = |writer: BufWriter<AppendFile>| writer.into_inner().map_err(|e| Error::io("write", &path, e.into_error()));
+        let unwrap =
+            |writer: BufWriter<AppendFile>| writer.into_inner().map_err(|e| Error::io("write", &path, e.into_error()));
         let file = match part.file {
             Open::Parquet(writer) => {
-                let buffered = writer.into_inner().map_err(|e| Error::failed(format!("closing {}", path.display()), e))?;
+                let buffered =
+                    writer.into_inner().map_err(|e| Error::failed(format!("closing {}", path.display()), e))?;
                 unwrap(buffered)?
             }
             Open::Text(writer) => unwrap(*writer)?,

@@ -87,11 +87,17 @@ pub fn check_target(target: &Path, overwrite: bool) -> Result<()> {
         return Ok(());
     }
     if !overwrite {
-        let message = format!("output {} exists and is not empty; choose another --output, or give --overwrite", target.display());
+        let message = format!(
+            "output {} exists and is not empty; choose another --output, or give --overwrite",
+            target.display()
+        );
         return Err(Error::Conflict(message));
     }
     if !names.iter().any(|name| name == MARK) {
-        let message = format!("output {} was not written by twopass (it has no {MARK}), so --overwrite leaves it alone", target.display());
+        let message = format!(
+            "output {} was not written by twopass (it has no {MARK}), so --overwrite leaves it alone",
+            target.display()
+        );
         return Err(Error::Conflict(message));
     }
     Ok(())

@@ -80,7 +80,9 @@ impl Format {
             _ => Ok(array),
         };
         let arrays = arrays.into_iter().map(plain).collect::<std::result::Result<Vec<_>, _>>();
-        arrays.and_then(|arrays| RecordBatch::try_new(self.schema.clone(), arrays)).map_err(|e| Error::failed("collecting rows", e))
+        arrays
+            .and_then(|arrays| RecordBatch::try_new(self.schema.clone(), arrays))
+            .map_err(|e| Error::failed("collecting rows", e))
     }
 
     /// What a part begins with.
@@ -93,8 +95,11 @@ impl Format {
             OutputFormat::Csv | OutputFormat::Tsv => {
                 let empty = RecordBatch::new_empty(self.schema.clone());
                 let mut text = Vec::new();
-                let mut writer = WriterBuilder::new().with_header(true).with_delimiter(self.delimiter()).build(&mut text);
-                writer.write(&empty).map_err(|e| Error::failed(format!("writing the header of {} columns", names.len()), e))?;
+                let mut writer =
+                    WriterBuilder::new().with_header(true).with_delimiter(self.delimiter()).build(&mut text);
+                writer
+                    .write(&empty)
+                    .map_err(|e| Error::failed(format!("writing the header of {} columns", names.len()), e))?;
                 drop(writer);
                 self.compress(text)
             }
@@ -112,7 +117,8 @@ impl Format {
         let mut text = Vec::with_capacity(rows.num_rows() * rows.num_columns() * 8);
         match self.format {
             OutputFormat::Csv | OutputFormat::Tsv => {
-                let mut writer = WriterBuilder::new().with_header(false).with_delimiter(self.delimiter()).build(&mut text);
+                let mut writer =
+                    WriterBuilder::new().with_header(false).with_delimiter(self.delimiter()).build(&mut text);
                 writer.write(&rows).map_err(failed)?;
             }
             OutputFormat::Jsonl | OutputFormat::Parquet => {

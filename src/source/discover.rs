@@ -62,7 +62,13 @@ pub fn shards(input: &Input) -> Result<Vec<Shard>> {
         let meta = fs::metadata(&path).map_err(|e| Error::io("read", &path, e))?;
         let format = format_of(&path, &name, input.format)?;
         let modified = meta.modified().ok().and_then(|time| time.duration_since(UNIX_EPOCH).ok());
-        shards.push(Shard { name, bytes: meta.len(), modified: modified.map_or(0, |d| d.as_nanos() as i64), path, format });
+        shards.push(Shard {
+            name,
+            bytes: meta.len(),
+            modified: modified.map_or(0, |d| d.as_nanos() as i64),
+            path,
+            format,
+        });
     }
     shards.sort_by(|a, b| a.name.cmp(&b.name));
     if shards.is_empty() {
@@ -164,7 +170,8 @@ fn format_of(path: &Path, name: &str, wanted: InputFormat) -> Result<ShardFormat
         _ if first.starts_with(b"PAR1") => Ok(ShardFormat::Parquet),
         Some(b'{') => Ok(ShardFormat::JsonLines),
         _ => {
-            let message = "neither its name nor its first bytes tell its format; set input.format, or move the file away";
+            let message =
+                "neither its name nor its first bytes tell its format; set input.format, or move the file away";
             Err(Error::data(Site::shard(name), message))
         }
     }

@@ -77,10 +77,14 @@ impl ParquetShard {
         for (at, (field, node)) in loaded.schema().fields().iter().zip(root.get_fields()).enumerate() {
             let site = || Site::shard(&shard.name).in_column(field.name());
             let Some(target) = schema::plain(field.data_type()).filter(|_| node.is_primitive()) else {
-                let message = format!("type {} is not supported: flatten it into plain columns, or leave it out", field.data_type());
+                let message = format!(
+                    "type {} is not supported: flatten it into plain columns, or leave it out",
+                    field.data_type()
+                );
                 return Err(Error::data(site(), message));
             };
-            let column = Column::new(field, node, target).map_err(|e| Error::unreadable(site(), "its type cannot be read", e))?;
+            let column = Column::new(field, node, target)
+                .map_err(|e| Error::unreadable(site(), "its type cannot be read", e))?;
             by_name.insert(field.name().clone(), at);
             columns.push(column);
         }
@@ -255,7 +259,8 @@ impl RowGroupRange {
             visit(start, array)?;
         }
         if first != self.rows {
-            let message = format!("holds {first} of the {} rows that the footer claims; the shard is damaged", self.rows);
+            let message =
+                format!("holds {first} of the {} rows that the footer claims; the shard is damaged", self.rows);
             return Err(Error::data(Site::default(), message));
         }
         Ok(())
@@ -268,7 +273,11 @@ impl RowGroupRange {
         let whole = self.rows as i64 == self.meta().num_rows();
         let selection = (!whole).then(|| {
             let rest = self.meta().num_rows() as usize - self.start - self.rows;
-            RowSelection::from(vec![RowSelector::skip(self.start), RowSelector::select(self.rows), RowSelector::skip(rest)])
+            RowSelection::from(vec![
+                RowSelector::skip(self.start),
+                RowSelector::select(self.rows),
+                RowSelector::skip(rest),
+            ])
         });
         let alone = OneColumn { range: self, column };
         ParquetRecordBatchReader::try_new_with_row_groups(levels, &alone, self.batch_rows(), selection)
@@ -281,7 +290,11 @@ fn is_dictionary_encoded(meta: &ColumnChunkMetaData) -> bool {
     let only = |encoding| matches!(encoding, Encoding::RLE_DICTIONARY | Encoding::PLAIN_DICTIONARY | Encoding::RLE);
     match meta.page_encoding_stats_mask() {
         Some(mask) => has_dictionary && mask.encodings().all(only),
-        None => has_dictionary && meta.encodings().filter(|e| *e != Encoding::PLAIN).all(only) && meta.uncompressed_size() < meta.num_values() * 5,
+        None => {
+            has_dictionary
+                && meta.encodings().filter(|e| *e != Encoding::PLAIN).all(only)
+                && meta.uncompressed_size() < meta.num_values() * 5
+        }
     }
 }
 

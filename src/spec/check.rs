@@ -1,12 +1,12 @@
 //! The recipe's checks that need more than one key, made before any data is read.
 
-use super::{Compression, ImputeStrategy, OrdinalUnknown, OutputFormat, Recipe, SplitKind, Transform};
+use super::{Compression, OneOrMany, OutputFormat, Recipe, SplitKind};
 use crate::error::{Error, Result};
 
 /// Smallest `run.memory` that a job can be run in.
 pub const LEAST_MEMORY: u64 = 64 << 20;
 
-/// Checks everything that can be known without data.
+/// Checks everything but the transforms' parameters that can be known without data.
 ///
 /// # Errors
 /// [`Error::Recipe`] that names the key and says what to write instead.
@@ -17,9 +17,6 @@ pub fn recipe(recipe: &Recipe) -> Result<()> {
     }
     split(recipe)?;
     output(recipe)?;
-    for (at, step) in recipe.transform.iter().enumerate() {
-        transform(step).map_err(|message| Error::Recipe(format!("transform {} ({}): {message}", at + 1, step.op())))?;
-    }
     if recipe.run.memory.0 < LEAST_MEMORY {
         return refuse(format!("run.memory = \"{}\" is too little: 64MiB is the least", recipe.run.memory));
     }
@@ -32,6 +29,8 @@ pub fn recipe(recipe: &Recipe) -> Result<()> {
 fn split(recipe: &Recipe) -> Result<()> {
     let split = &recipe.split;
     let refuse = |message: String| Err(Error::Recipe(message));
+    no_name_twice("split.key", split.key.as_ref())?;
+    no_name_twice("split.stratify", split.stratify.as_ref())?;
     if split.kind == SplitKind::None {
         return split_name(&split.name);
     }
@@ -60,10 +59,20 @@ fn split(recipe: &Recipe) -> Result<()> {
     }
 }
 
+fn no_name_twice(key: &str, columns: Option<&OneOrMany>) -> Result<()> {
+    let names = columns.map_or(&[] as &[String], OneOrMany::as_slice);
+    match (0..names.len()).find(|&at| names[..at].contains(&names[at])) {
+        Some(at) => Err(Error::Recipe(format!("{key} names column `{}` twice", names[at]))),
+        None => Ok(()),
+    }
+}
+
 fn split_name(name: &str) -> Result<()> {
     let plain = |c: char| c.is_alphanumeric() || matches!(c, '_' | '-' | '.');
     if name.is_empty() || name.starts_with(['.', '_']) || !name.chars().all(plain) {
-        let message = format!("`{name}` is no name for a split: use letters, digits, `-`, `_` and `.`, and begin with a letter or digit");
+        let message = format!(
+            "`{name}` is no name for a split: use letters, digits, `-`, `_` and `.`, and begin with a letter or digit"
+        );
         return Err(Error::Recipe(message));
     }
     if matches!(name, "metadata" | "signature") {
@@ -89,24 +98,4 @@ fn output(recipe: &Recipe) -> Result<()> {
         return Err(Error::Recipe(message.into()));
     }
     Ok(())
-}
-
-fn transform(step: &Transform) -> std::result::Result<(), String> {
-    if step.columns().as_slice().is_empty() {
-        return Err("`columns` is empty".into());
-    }
-    match step {
-        Transform::MinMaxScaler(op) if !(op.feature_range.0 < op.feature_range.1) => {
-            Err(format!("feature_range [{}, {}] has to grow", op.feature_range.0, op.feature_range.1))
-        }
-        Transform::SimpleImputer(op) if op.fill_value.is_some() && op.strategy != ImputeStrategy::Constant => {
-            Err("fill_value goes with strategy = \"constant\"".into())
-        }
-        Transform::OrdinalEncoder(op) if (op.handle_unknown == OrdinalUnknown::UseEncodedValue) != op.unknown_value.is_some() => {
-            Err("handle_unknown = \"use_encoded_value\" and unknown_value go together".into())
-        }
-        Transform::OrdinalEncoder(op) if op.max_categories == Some(0) => Err("max_categories = 0: at least 1".into()),
-        Transform::OneHotEncoder(op) if op.max_categories == Some(0) => Err("max_categories = 0: at least 1".into()),
-        _ => Ok(()),
-    }
 }

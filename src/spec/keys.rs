@@ -56,9 +56,9 @@ pub fn parse(text: &str, origin: &str) -> Result<Value> {
 /// # Errors
 /// [`Error::Recipe`] when there is no `=`, or a key on the way is no table.
 pub fn set(tree: &mut Value, assignment: &str) -> Result<()> {
-    let (key, text) = assignment
-        .split_once('=')
-        .ok_or_else(|| Error::Recipe(format!("--set {assignment}: write KEY=VALUE, as in --set output.shard_rows=50000")))?;
+    let (key, text) = assignment.split_once('=').ok_or_else(|| {
+        Error::Recipe(format!("--set {assignment}: write KEY=VALUE, as in --set output.shard_rows=50000"))
+    })?;
     let value = toml::from_str::<toml::Table>(&format!("value = {text}"))
         .ok()
         .and_then(|mut table| serde_json::to_value(table.remove("value")?).ok())
@@ -134,7 +134,10 @@ fn check_keys(value: &Value, node: &Value, root: &Value, path: &str) -> Result<(
         }
         Value::Array(items) => {
             let item_schema = resolve(node, root).get("items").cloned().unwrap_or(Value::Null);
-            items.iter().enumerate().try_for_each(|(at, item)| check_keys(item, &item_schema, root, &format!("{path}[{at}]")))
+            items
+                .iter()
+                .enumerate()
+                .try_for_each(|(at, item)| check_keys(item, &item_schema, root, &format!("{path}[{at}]")))
         }
         _ => Ok(()),
     }
@@ -189,9 +192,13 @@ fn read_sections(tree: &Value) -> Result<Recipe> {
         Some(Value::Array(steps)) => steps
             .iter()
             .enumerate()
-            .map(|(at, step)| super::Transform::deserialize(step).map_err(|e| wrong(&format!("transform {}", at + 1), &e)))
+            .map(|(at, step)| {
+                super::Transform::deserialize(step).map_err(|e| wrong(&format!("transform {}", at + 1), &e))
+            })
             .collect::<Result<_>>()?,
-        Some(_) => return Err(Error::Recipe("`transform` is a list of tables: write [[transform]] for each step".into())),
+        Some(_) => {
+            return Err(Error::Recipe("`transform` is a list of tables: write [[transform]] for each step".into()));
+        }
     };
     Ok(Recipe {
         input: section(tree, "input")?,

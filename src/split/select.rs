@@ -87,7 +87,7 @@ impl Boundaries {
     /// When the lengths differ; may panic when a stratum is not one of the quotas'.
     pub fn route(&self, strata: &[u32], hashes: &[u64], first_position: u64, out: &mut [u8]) {
         assert!(strata.len() == hashes.len() && strata.len() == out.len(), "a run of rows of different lengths");
-        // A known number of bounds becomes straight code, more than twice as fast.
+        // A known number of bounds becomes straight code.
         match self.splits {
             2 => self.route_parted::<1>(strata, hashes, first_position, out),
             3 => self.route_parted::<2>(strata, hashes, first_position, out),
@@ -139,4 +139,3 @@ pub fn boundaries(
 #[cfg(test)]
 #[path = "select_tests.rs"]
 mod tests;
-

@@ -45,7 +45,7 @@ pub fn needs(recipe: &Recipe, schema: &Schema) -> Result<Vec<Need>> {
 /// The position of a label that is not numeric.
 fn mapped_label(recipe: &Recipe, schema: &Schema) -> Result<Option<usize>> {
     let Some(label) = &recipe.label else { return Ok(None) };
-    let at = position(schema, &label.column, "label.column")?;
+    let at = position(schema, &label.column, "Label field")?;
     let data_type = schema.field(at).data_type();
     match data_type {
         DataType::Utf8 | DataType::Boolean => Ok(Some(at)),

@@ -1,7 +1,7 @@
 //! Checks of a transform's parameters that need no data.
 
 use crate::error::{Error, Result};
-use crate::spec::{Frequency, OrdinalUnknown, Recipe, Transform};
+use crate::spec::{Frequency, ImputeStrategy, OrdinalUnknown, Recipe, Transform};
 
 /// Refuses parameters that scikit-learn refuses: its names, its limits.
 ///
@@ -19,7 +19,11 @@ fn parameters(transform: &Transform) -> Result<(), String> {
         return Err("columns names none".to_string());
     }
     match transform {
-        Transform::StandardScaler(_) | Transform::SimpleImputer(_) => Ok(()),
+        Transform::StandardScaler(_) => Ok(()),
+        Transform::SimpleImputer(op) if op.fill_value.is_some() && op.strategy != ImputeStrategy::Constant => {
+            Err("fill_value goes with strategy = \"constant\"".to_string())
+        }
+        Transform::SimpleImputer(_) => Ok(()),
         Transform::MinMaxScaler(op) => {
             let (low, high) = op.feature_range;
             if low < high && low.is_finite() && high.is_finite() {

@@ -1,0 +1,346 @@
+//! What a job would do, from footers and samples alone: the schema and where shards disagree with it, the columns each step
+//! works on, the columns that come out, the memory it needs. Reads no rows and writes nothing, not even a state.
+
+use std::path::{Path, PathBuf};
+
+use arrow::array::{ArrayRef, Int64Array, new_null_array};
+use arrow::compute::cast;
+use arrow::datatypes::{DataType, SchemaRef};
+use hashbrown::HashMap;
+use rayon::prelude::*;
+use serde::Serialize;
+
+use crate::engine::Engine;
+use crate::error::Result;
+use crate::job::Job;
+use crate::observe::Silent;
+use crate::plan::row_group_rows;
+use crate::scan::{Collect, type_names};
+use crate::schema::{self, ShardFields};
+use crate::sink::staging;
+use crate::source::{Opened, Shard, discover};
+use crate::spec::{ExtraColumns, Input, MissingColumns, Mode, OutputFormat, Recipe, SplitKind};
+use crate::state::{ColumnState, Summary, VocabularyNeed};
+use crate::store::Identity;
+use crate::store::frame::{self, Kind};
+use crate::transform::{self, Step};
+
+/// What pass one's statistics of a column take at most where its values are not kept: moments and a sketch.
+const COLUMN_BYTES: u64 = 24 << 10;
+/// What a text is taken to be long, in bytes, where nothing says it.
+const TEXT_BYTES: u64 = 16;
+/// Rows that a compressed text shard is taken to have are not guessed; its bytes grow by this when it is read.
+const DECODED_GROWTH: u64 = 4;
+
+/// What a job would do.
+#[derive(Debug, Clone, Serialize)]
+pub struct Preview {
+    /// Number of shards.
+    pub shards: usize,
+    /// Their bytes.
+    pub bytes: u64,
+    /// Rows of all shards, when these say it without being read.
+    pub rows: Option<u64>,
+    /// Names and types of the input's columns.
+    pub input: Vec<(String, String)>,
+    /// Where shards differ from the schema.
+    pub disagreements: Vec<Disagreement>,
+    /// Columns with a task: label, stratify, key.
+    pub roles: Vec<(&'static str, Vec<String>)>,
+    /// The steps with the columns they work on, in the recipe's order.
+    pub steps: Vec<(&'static str, Vec<String>)>,
+    /// The columns that come out.
+    pub output: Vec<OutputColumn>,
+    /// The splits with their shares; the rows are the nearest whole numbers, when the input's are known.
+    pub splits: Vec<(String, f64, Option<u64>)>,
+    /// The memory that the run needs.
+    pub memory: Memory,
+    /// What there is where the state will be.
+    pub state: StateFound,
+    /// Why nothing can be written to the output's place.
+    pub output_conflict: Option<String>,
+}
+
+/// A column in which a shard differs from the schema of all.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Disagreement {
+    /// The shard.
+    pub shard: String,
+    /// The column.
+    pub column: String,
+    /// How it differs.
+    pub kind: Difference,
+    /// Whether the recipe refuses it.
+    pub refused: bool,
+}
+
+/// How a shard's column differs.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Difference {
+    /// The shard has not the column: null there.
+    Missing,
+    /// The first shard has not the column: passed over.
+    Extra,
+    /// It has this type, and is read as the other.
+    Type {
+        /// In the shard.
+        found: String,
+        /// In the schema.
+        read_as: String,
+    },
+}
+
+/// A column of the output, as far as it is known before the fit.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct OutputColumn {
+    /// Its name; `NAME_*` for the columns of one-hot encoding.
+    pub name: String,
+    /// Its type.
+    #[serde(rename = "type")]
+    pub data_type: String,
+    /// Whether it depends on the data how many columns this is, or whether it is there at all.
+    pub depends_on_data: bool,
+}
+
+/// An estimate of what a run needs, in bytes. Vocabularies are not in it: their size is known only once they are read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct Memory {
+    /// Decoded rows that are worked on at once.
+    pub window: u64,
+    /// Statistics of all columns.
+    pub statistics: u64,
+    /// Open row groups of all splits.
+    pub row_groups: u64,
+    /// What buffers may take of `run.memory`.
+    pub budget: u64,
+    /// `run.memory`.
+    pub limit: u64,
+    /// Whether the decoded columns would be kept between the passes.
+    pub in_memory: bool,
+}
+
+impl Memory {
+    /// What is needed at once: pass one has the window and the statistics, pass two the window and the row groups.
+    pub fn needed(&self) -> u64 {
+        self.window + self.statistics.max(self.row_groups)
+    }
+
+    /// Whether it fits.
+    pub fn fits(&self) -> bool {
+        self.needed() <= self.budget
+    }
+}
+
+/// What there is at a state's path.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct StateFound {
+    /// The path.
+    pub path: PathBuf,
+    /// What is there.
+    pub kind: StateKind,
+}
+
+/// What there is at a state's path.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum StateKind {
+    /// Nothing.
+    None,
+    /// A state of this recipe: what it has is used.
+    ThisRecipe,
+    /// A state of another recipe.
+    OtherRecipe,
+    /// A state that cannot be read.
+    Damaged,
+    /// Something that is no state.
+    Foreign,
+}
+
+impl Job {
+    /// Says what the job would do.
+    ///
+    /// # Errors
+    /// [`crate::error::Error::Data`] when a shard cannot be opened or a column of the recipe is not there;
+    /// [`crate::error::Error::Recipe`] when a step cannot work on the columns it names. Shards that disagree are in the
+    /// preview, not an error: see [`Disagreement::refused`].
+    pub fn check(&self) -> Result<Preview> {
+        let recipe = self.recipe();
+        let engine = Engine::new(&recipe.run, &Silent)?;
+        let opened = self.open_all(&engine)?;
+        let fields = || opened.iter().map(|(shard, fields, _)| (shard.name.as_str(), fields));
+        let lenient = Input {
+            missing_columns: MissingColumns::Insert,
+            extra_columns: ExtraColumns::Ignore,
+            ..recipe.input.clone()
+        };
+        let schema = schema::unify(fields(), &lenient)?;
+        let collect = Collect::new(recipe, &schema)?;
+        let names = |columns: &[usize]| columns.iter().map(|&at| schema.field(at).name().clone()).collect::<Vec<_>>();
+        let selected = transform::resolve(recipe, &schema)?;
+        let output = output_columns(recipe, &schema)?;
+        let rows = opened.iter().map(|(_, _, rows)| *rows).sum::<Option<u64>>();
+        let bytes = opened.iter().map(|(shard, ..)| shard.bytes).sum();
+        let splits = splits(recipe, rows);
+        let target = Path::new(&recipe.output.path);
+        Ok(Preview {
+            shards: opened.len(),
+            bytes,
+            rows,
+            input: type_names(&schema),
+            disagreements: disagreements(recipe, &schema, fields()),
+            roles: [
+                ("label", names(collect.label.as_slice())),
+                ("stratify", names(&collect.stratify)),
+                ("key", names(&collect.key)),
+            ]
+            .into_iter()
+            .filter(|(_, names)| !names.is_empty())
+            .collect(),
+            steps: recipe.transform.iter().zip(&selected).map(|(step, columns)| (step.op(), names(columns))).collect(),
+            memory: memory(recipe, &engine, &schema, &output, &splits, rows, bytes),
+            output,
+            splits,
+            state: self.find_state()?,
+            output_conflict: staging::check_target(target, self.overwrites()).err().map(|error| error.to_string()),
+        })
+    }
+
+    fn open_all(&self, engine: &Engine<'_>) -> Result<Vec<(Shard, ShardFields, Option<u64>)>> {
+        let shards = discover::shards(&self.recipe().input)?;
+        let options = self.options()?;
+        let open = |shard: Shard| {
+            let opened = Opened::open(&shard, &options, None)?;
+            Ok((shard, opened.fields(), opened.rows()))
+        };
+        // Collected first: of several shards that cannot be opened, the first by name is told.
+        let opened: Vec<Result<_>> = engine.pool.install(|| shards.into_par_iter().map(open).collect());
+        opened.into_iter().collect()
+    }
+
+    /// Looks at the state without opening it: opening repairs, which writes.
+    fn find_state(&self) -> Result<StateFound> {
+        let path = self.state_path();
+        let identity = std::fs::read(path.join("identity")).ok();
+        let is_empty = || std::fs::read_dir(&path).map_or(true, |mut entries| entries.next().is_none());
+        let kind = match identity.map(|bytes| frame::decode::<Identity>(Kind::Identity, &bytes)) {
+            Some(Ok(identity)) if identity.scan_fingerprint == self.scan_fingerprint()? => StateKind::ThisRecipe,
+            Some(Ok(_)) => StateKind::OtherRecipe,
+            Some(Err(_)) => StateKind::Damaged,
+            None if is_empty() && !path.is_file() => StateKind::None,
+            None => StateKind::Foreign,
+        };
+        Ok(StateFound { path, kind })
+    }
+}
+
+fn disagreements<'a>(
+    recipe: &Recipe,
+    schema: &SchemaRef,
+    shards: impl Iterator<Item = (&'a str, &'a ShardFields)>,
+) -> Vec<Disagreement> {
+    let index: HashMap<&str, usize> =
+        schema.fields().iter().enumerate().map(|(at, field)| (field.name().as_str(), at)).collect();
+    let mut found = Vec::new();
+    for (shard, fields) in shards.filter(|(_, fields)| !fields.is_empty()) {
+        let mut seen = vec![false; schema.fields().len()];
+        let mut add = |column: &str, kind, refused| {
+            found.push(Disagreement { shard: shard.into(), column: column.into(), kind, refused })
+        };
+        for (name, data_type) in fields {
+            let Some(&at) = index.get(name.as_str()) else {
+                add(name, Difference::Extra, recipe.input.extra_columns == ExtraColumns::Raise);
+                continue;
+            };
+            seen[at] = true;
+            let read_as = schema.field(at).data_type();
+            if data_type != read_as && *data_type != DataType::Null {
+                add(name, Difference::Type { found: data_type.to_string(), read_as: read_as.to_string() }, false);
+            }
+        }
+        for (field, _) in schema.fields().iter().zip(seen).filter(|(_, seen)| !seen) {
+            add(field.name(), Difference::Missing, recipe.input.missing_columns == MissingColumns::Raise);
+        }
+    }
+    found
+}
+
+/// Fits the transforms on two made-up rows, one of them missing: names, types and refusals are those of a run.
+fn output_columns(recipe: &Recipe, schema: &SchemaRef) -> Result<Vec<OutputColumn>> {
+    let states = schema.fields().iter().map(|field| made_up(field.data_type())).collect::<Result<Vec<_>>>()?;
+    let pipeline = transform::fit(recipe, schema, &states.iter().collect::<Vec<_>>())?;
+    let mut columns: Vec<OutputColumn> = Vec::with_capacity(pipeline.output.len());
+    for column in &pipeline.output {
+        let lane = &pipeline.lanes[column.lane];
+        let spread = lane.steps.iter().any(|step| matches!(step, Step::OneHot(_)));
+        let indicator = lane.steps.iter().any(|step| matches!(step, Step::Impute(step) if step.indicator))
+            && column.slot + 1 == lane.slots();
+        let name = if spread && !indicator { format!("{}_*", lane.name) } else { column.name.clone() };
+        if columns.last().is_none_or(|last| last.name != name) {
+            columns.push(OutputColumn {
+                name,
+                data_type: column.data_type.to_string(),
+                depends_on_data: spread || indicator,
+            });
+        }
+    }
+    Ok(columns)
+}
+
+fn made_up(data_type: &DataType) -> Result<ColumnState> {
+    let mut state = ColumnState::new(data_type, VocabularyNeed::Exact { limit: usize::MAX });
+    let one: ArrayRef = std::sync::Arc::new(Int64Array::from(vec![Some(1), None]));
+    // No step works on the types that have no 1.
+    let array = cast(&one, data_type).unwrap_or_else(|_| new_null_array(data_type, 2));
+    state.update(&array)?;
+    Ok(state)
+}
+
+fn splits(recipe: &Recipe, rows: Option<u64>) -> Vec<(String, f64, Option<u64>)> {
+    let rows_of = |share: f64| rows.map(|rows| (rows as f64 * share).round() as u64);
+    match recipe.split.kind {
+        SplitKind::None => vec![(recipe.split.name.clone(), 1.0, rows)],
+        _ => recipe.split.sizes.0.iter().map(|(name, share)| (name.clone(), *share, rows_of(*share))).collect(),
+    }
+}
+
+fn memory(
+    recipe: &Recipe,
+    engine: &Engine<'_>,
+    schema: &SchemaRef,
+    output: &[OutputColumn],
+    splits: &[(String, f64, Option<u64>)],
+    rows: Option<u64>,
+    bytes: u64,
+) -> Memory {
+    let columns = schema.fields().len() as u64;
+    // As pass one estimates it when it decides whether to keep the columns.
+    let decoded = rows.map_or(bytes * DECODED_GROWTH, |rows| rows * columns * 12);
+    let budget = engine.budget.limit();
+    let width = |column: &OutputColumn| {
+        column
+            .data_type
+            .parse::<DataType>()
+            .ok()
+            .and_then(|t| t.primitive_width())
+            .map_or(TEXT_BYTES + 4, |width| width as u64)
+    };
+    let row_bytes: u64 = output.iter().map(width).sum();
+    let group = match recipe.output.format {
+        OutputFormat::Parquet => row_group_rows(row_bytes, recipe.output.shard_rows, splits.len()),
+        _ => crate::sink::text::BLOCK_ROWS,
+    };
+    let open: u64 = splits.iter().map(|(_, _, rows)| rows.unwrap_or(u64::MAX).min(group)).sum();
+    Memory {
+        window: engine.window_bytes().min(decoded),
+        statistics: columns * COLUMN_BYTES,
+        row_groups: open * row_bytes,
+        budget,
+        limit: recipe.run.memory.0,
+        in_memory: match recipe.run.mode {
+            Mode::Streaming => false,
+            Mode::InMemory => true,
+            Mode::Auto => decoded <= budget / 2,
+        },
+    }
+}

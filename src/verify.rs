@@ -1,0 +1,239 @@
+//! Proves an output from its bytes: every part is read again and held against `_manifest.json`. Nothing of the state, the
+//! input or the run is looked at, and nothing is written. Memory is bounded whatever the size of the output.
+//!
+//! A check that the bytes cannot answer, as the strata of a column that was scaled, says so: it is neither passed nor
+//! failed.
+
+mod files;
+mod keys;
+mod read;
+mod strata;
+mod touched;
+
+use std::path::{Path, PathBuf};
+
+use arrow::datatypes::DataType;
+use serde::Serialize;
+
+use crate::error::{Error, Result};
+use crate::sink::SealedPart;
+use crate::sink::manifest::Manifest;
+use crate::spec::{Recipe, SplitKind};
+
+use keys::{Keys, Ranks};
+use read::PartFormat;
+use strata::Strata;
+
+/// What verifying found.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Verdict {
+    /// The output directory.
+    pub output: PathBuf,
+    /// Fingerprint of the plan that made it.
+    pub fingerprint: String,
+    /// Whether no check failed.
+    pub ok: bool,
+    /// Rows that the manifest promises.
+    pub rows: u64,
+    /// Bytes of all parts that the manifest promises.
+    pub bytes: u64,
+    /// Every check, in the order they were made.
+    pub checks: Vec<Check>,
+}
+
+/// One check of a [`Verdict`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Check {
+    /// What was checked, in a word or two.
+    pub name: &'static str,
+    /// How it ended.
+    pub status: Status,
+    /// The figures, or what is wrong and where.
+    pub detail: String,
+}
+
+/// How a check ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Status {
+    /// Proved.
+    Ok,
+    /// Disproved.
+    Failed,
+    /// The bytes alone cannot tell.
+    NotProvable,
+}
+
+impl Check {
+    fn ok(name: &'static str, detail: impl Into<String>) -> Self {
+        Self { name, status: Status::Ok, detail: detail.into() }
+    }
+
+    fn failed(name: &'static str, detail: impl Into<String>) -> Self {
+        Self { name, status: Status::Failed, detail: detail.into() }
+    }
+
+    fn not_provable(name: &'static str, detail: impl Into<String>) -> Self {
+        Self { name, status: Status::NotProvable, detail: detail.into() }
+    }
+
+    /// Passed with these figures when nothing is wrong, else failed with what is.
+    fn unless(name: &'static str, wrong: &[String], figures: impl Into<String>) -> Self {
+        if wrong.is_empty() { Self::ok(name, figures) } else { Self::failed(name, few(wrong)) }
+    }
+}
+
+/// What is wrong, cut after a few: a person reads it.
+fn few(wrong: &[String]) -> String {
+    const SHOWN: usize = 5;
+    let more = wrong.len().saturating_sub(SHOWN);
+    let shown = wrong[..wrong.len().min(SHOWN)].join("; ");
+    if more > 0 { format!("{shown}; and {more} more") } else { shown }
+}
+
+/// Verifies the output in the directory `path`. What is wrong with the output is in the verdict, not an error.
+///
+/// # Errors
+/// [`Error::Recipe`] when `path` is no output of twopass; [`Error::Damaged`] when its manifest cannot be read;
+/// [`Error::Io`] when the system refuses to read the directory.
+pub fn output(path: &Path) -> Result<Verdict> {
+    let manifest_path = path.join("_manifest.json");
+    if !manifest_path.is_file() {
+        let message = format!("{} is not an output of twopass: it has no _manifest.json", path.display());
+        return Err(Error::Recipe(message));
+    }
+    let bytes = std::fs::read(&manifest_path).map_err(|e| Error::io("read", &manifest_path, e))?;
+    let manifest = Manifest::from_json(&bytes)?;
+    let recipe: Recipe = serde_json::from_value(manifest.recipe.clone()).map_err(|e| Error::Damaged {
+        what: "_manifest.json has a recipe that cannot be read".into(),
+        source: Some(e.into()),
+    })?;
+    let job = Subject { root: path, types: types(&manifest)?, manifest: &manifest, recipe: &recipe };
+    let mut checks = files::checks(&job)?;
+    job.contents(&mut checks)?;
+    Ok(Verdict {
+        output: path.to_path_buf(),
+        fingerprint: manifest.fingerprint.clone(),
+        ok: checks.iter().all(|check| check.status != Status::Failed),
+        rows: manifest.splits.iter().map(|split| split.rows).sum(),
+        bytes: parts(&manifest).map(|(_, part)| part.bytes).sum(),
+        checks,
+    })
+}
+
+/// All parts with the position of their split.
+fn parts(manifest: &Manifest) -> impl Iterator<Item = (usize, &SealedPart)> {
+    manifest.splits.iter().enumerate().flat_map(|(at, split)| split.parts.iter().map(move |part| (at, part)))
+}
+
+fn types(manifest: &Manifest) -> Result<Vec<DataType>> {
+    let parse = |(name, data_type): &(String, String)| {
+        data_type.parse().map_err(|_| Error::Damaged {
+            what: format!("_manifest.json: column `{name}` has the type {data_type}, which is unknown"),
+            source: None,
+        })
+    };
+    manifest.schema.iter().map(parse).collect()
+}
+
+/// What is verified.
+struct Subject<'a> {
+    root: &'a Path,
+    manifest: &'a Manifest,
+    recipe: &'a Recipe,
+    /// Types of the output's columns.
+    types: Vec<DataType>,
+}
+
+impl Subject<'_> {
+    /// Position of an output column.
+    fn column(&self, name: &str) -> Option<usize> {
+        self.manifest.schema.iter().position(|(column, _)| column == name)
+    }
+
+    /// Reads every part, and makes the checks that need rows.
+    fn contents(&self, checks: &mut Vec<Check>) -> Result<()> {
+        let format = PartFormat::new(self.recipe);
+        let mut strata = Strata::new(self);
+        let mut keys = Keys::new(self);
+        let mut ranks = Ranks::new(self, &strata);
+        let mut columns: Vec<usize> = strata.columns().chain(keys.columns()).collect();
+        columns.sort_unstable();
+        columns.dedup();
+        let (mut rows, mut schema) = (Vec::new(), Vec::new());
+        let mut counted = 0;
+        for (split, part) in parts(self.manifest) {
+            if !files::is_inside(&part.path) || !self.root.join(&part.path).is_file() {
+                // The check of the files has said so already.
+                rows.push(format!("{} is missing", part.path));
+                continue;
+            }
+            let outcome = format.read(self, &part.path, &columns, &mut |batch| {
+                let strata_of_rows = strata.add(split, batch)?;
+                ranks.add(split, batch, strata_of_rows)?;
+                keys.add(split, batch)
+            });
+            match outcome {
+                Ok(found) => {
+                    counted += found.rows;
+                    if found.rows != part.rows {
+                        rows.push(format!("{} has {} rows, the manifest says {}", part.path, found.rows, part.rows));
+                    }
+                    schema.extend(found.schema_error.map(|wrong| format!("{}: {wrong}", part.path)));
+                }
+                Err(error) => rows.push(format!("{} cannot be read: {}", part.path, chain(&error))),
+            }
+        }
+        let complete = rows.is_empty();
+        checks.push(Check::unless("rows", &rows, format!("{counted} rows, counted in every part")));
+        checks.push(Check::unless(
+            "schema",
+            &schema,
+            format!("{} columns, alike in every part", self.manifest.schema.len()),
+        ));
+        checks.push(self.sums());
+        checks.extend(strata.check(complete));
+        let order = ranks.check(complete);
+        checks.extend(keys.check(format, complete, order.as_ref().map(|check| check.status))?);
+        checks.extend(order);
+        Ok(())
+    }
+
+    /// Promise 2: every row read is in one split or one reason.
+    fn sums(&self) -> Check {
+        let manifest = self.manifest;
+        let (read, kept) = (manifest.input.1, manifest.splits.iter().map(|split| split.rows).sum::<u64>());
+        let dropped: u64 = manifest.dropped.iter().map(|(_, rows)| rows).sum();
+        let mut wrong = Vec::new();
+        if kept + dropped != read {
+            wrong.push(format!("{kept} rows in splits and {dropped} dropped are not the {read} rows read"));
+        }
+        for split in &manifest.splits {
+            let parts: u64 = split.parts.iter().map(|part| part.rows).sum();
+            if parts != split.rows {
+                wrong.push(format!("the parts of {} have {parts} rows, the split {}", split.name, split.rows));
+            }
+        }
+        Check::unless(
+            "sums",
+            &wrong,
+            format!("{kept} rows in {} splits + {dropped} dropped = {read} rows read", manifest.splits.len()),
+        )
+    }
+
+    fn is_split(&self) -> bool {
+        self.recipe.split.kind != SplitKind::None
+    }
+}
+
+/// An error with its causes on one line.
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text.push_str(": ");
+        text.push_str(&error.to_string());
+        cause = error.source();
+    }
+    text
+}
