@@ -322,7 +322,7 @@ impl Job {
             Transform::StandardScaler(_) | Transform::MinMaxScaler(_) => false,
         };
         let vocabularies: Vec<_> = recipe.transform.iter().filter(by_value).map(Transform::columns).collect();
-        let stratify = scan::Collect::stratify_names(recipe);
+        let stratify = Collect::stratify_names(recipe);
         let input = &recipe.input;
         let described = serde_json::json!({
             "format": input.format,
@@ -396,7 +396,7 @@ impl Job {
                 let one = &surveyed[at];
                 let opened = Opened::open(&one.shard, &self.options()?, Some(&one.fields))?;
                 let mut ledger = store.create_ledger(&one.shard.name)?;
-                let _ledger_buffer = engine.budget.reserve("the row ledger", LEDGER_BUFFER_BYTES as u64)?;
+                let _ledger_buffer = engine.budget.reserve("the row ledger", LEDGER_BUFFER_BYTES)?;
                 match scan::shard(engine, &one.shard, &opened, &collect, &mut ledger, keep)? {
                     Outcome::Widened(fields) => {
                         surveyed[at].fields = Arc::new(fields);

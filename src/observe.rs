@@ -12,7 +12,7 @@ pub enum Pass {
 /// Something that happened.
 #[derive(Debug, Clone)]
 pub enum Event<'a> {
-    /// A pass begins. What earlier runs had done already is in `done_rows`.
+    /// A pass begins. What earlier runs had done already is told as [`Event::Advance`] too.
     Begin {
         /// Which pass.
         pass: Pass,

@@ -28,12 +28,15 @@ use crate::windows::{Window, Windows};
 /// Pieces that may wait for the disk.
 const WAITING_PIECES: usize = 2;
 
+/// Fills in the splits of the next so many rows.
+pub type NextRoutes<'a> = dyn FnMut(usize, &mut VecDeque<u8>) -> Result<()> + 'a;
+
 /// The rows of one shard for pass two: its chunks, and the splits of its rows in order.
 pub struct ShardRows<'a> {
     /// Its chunks in windows.
     pub windows: Windows,
     /// Fills in the splits of the next so many rows.
-    pub routes: Box<dyn FnMut(usize, &mut VecDeque<u8>) -> Result<()> + 'a>,
+    pub routes: Box<NextRoutes<'a>>,
 }
 
 /// Writes all parts of `plan` below `directory`; `open` opens the shard at a position of the plan.

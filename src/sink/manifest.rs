@@ -68,7 +68,7 @@ impl Manifest {
             parts: parts(at),
         });
         let label = plan.pipeline.lanes.iter().find_map(|lane| match lane.steps.as_slice() {
-            [Step::Label(map)] => Some((lane.name.clone(), map.classes().to_vec())),
+            [Step::Label(map)] => Some((lane.name.clone(), map.classes())),
             _ => None,
         });
         Self {

@@ -94,7 +94,10 @@ fn files_of(entry: &str) -> Result<(PathBuf, Vec<PathBuf>)> {
     let matches = glob::glob(entry).map_err(|e| Error::Recipe(format!("input.path {entry}: {e}")))?;
     let mut files = Vec::new();
     for path in matches {
-        let path = path.map_err(|e| Error::io("list", &e.path().to_path_buf(), e.into()))?;
+        let path = path.map_err(|e| {
+            let place = e.path().to_path_buf();
+            Error::io("list", &place, e.into())
+        })?;
         if path.is_dir() {
             files.extend(walk(&path)?);
         } else if !is_leftover(&path) {

@@ -117,7 +117,7 @@ impl ParquetShard {
         let mut chunks = Vec::new();
         for (group, meta) in self.metadata.row_groups().iter().enumerate() {
             let rows = meta.num_rows().max(0) as usize;
-            let pieces = (decoded_bytes(meta) / chunk_bytes.max(1)).max(0) as usize + 1;
+            let pieces = (decoded_bytes(meta) / chunk_bytes.max(1)) as usize + 1;
             let step = rows.div_ceil(pieces).next_multiple_of(BATCH_ROWS);
             chunks.extend((0..rows).step_by(step.max(1)).map(|start| RowGroupRange {
                 shard: Arc::clone(self),

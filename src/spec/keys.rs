@@ -74,9 +74,8 @@ pub fn put(tree: &mut Value, dotted: &str, value: Value) -> Result<()> {
     let mut node = tree;
     let mut keys = dotted.split('.').peekable();
     while let Some(key) = keys.next() {
-        let table = match node {
-            Value::Object(table) => table,
-            _ => return Err(Error::Recipe(format!("`{dotted}`: what stands before `.{key}` is no table"))),
+        let Value::Object(table) = node else {
+            return Err(Error::Recipe(format!("`{dotted}`: what stands before `.{key}` is no table")));
         };
         if keys.peek().is_none() {
             table.insert(key.to_string(), value);

@@ -141,7 +141,7 @@ impl fmt::Display for ByteSize {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let exact = [("TiB", 40), ("GiB", 30), ("MiB", 20), ("KiB", 10)]
             .into_iter()
-            .find(|(_, shift)| self.0 > 0 && self.0 % (1 << shift) == 0);
+            .find(|(_, shift)| self.0 > 0 && self.0.is_multiple_of(1 << shift));
         match exact {
             Some((unit, shift)) => write!(f, "{}{unit}", self.0 >> shift),
             None => write!(f, "{}B", self.0),

@@ -132,7 +132,7 @@ impl Counted {
         }
         let counts = &mut self.counts;
         match (&mut self.categories, fill) {
-            (Categories::Text(values), Fill::Text(fill)) => add(values, counts, fill.clone(), times, |a, b| a.cmp(b)),
+            (Categories::Text(values), Fill::Text(fill)) => add(values, counts, fill.clone(), times, String::cmp),
             (Categories::Int(values), Fill::Int(fill)) => add(values, counts, *fill, times, i64::cmp),
             (Categories::UInt(values), Fill::UInt(fill)) => add(values, counts, *fill, times, u64::cmp),
             (Categories::Float(values), Fill::Float(fill)) => add(values, counts, *fill + 0.0, times, f64::total_cmp),

@@ -5,12 +5,12 @@ use arrow::datatypes::{DataType, Schema};
 
 use crate::error::{Error, Result, did_you_mean};
 use crate::schema::{is_number, is_time, position};
-use crate::spec::{Recipe, Transform};
+use crate::spec::{OneOrMany, Recipe, Transform};
 
 /// Columns that no glob and no class selects: those that say which row goes where, and what is to be learnt.
 fn reserved(recipe: &Recipe) -> Vec<&str> {
     let label = recipe.label.iter().map(|label| label.column.as_str());
-    let key = recipe.split.key.iter().flat_map(|key| key.as_slice()).map(String::as_str);
+    let key = recipe.split.key.iter().flat_map(OneOrMany::as_slice).map(String::as_str);
     label.chain(key).collect()
 }
 

@@ -1,0 +1,150 @@
+//! The inner loops of both passes, each on one thread.
+
+use std::hint::black_box;
+use std::sync::Arc;
+
+use arrow::array::{Array, ArrayRef, DictionaryArray, Float64Array, Int64Array, StringArray};
+use arrow::datatypes::{DataType, Int32Type};
+use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
+use twopass::hash;
+use twopass::memory::Budget;
+use twopass::split::{self, Boundaries, Quotas, Shares};
+use twopass::state::{ColumnState, Summary, VocabularyNeed};
+
+const ROWS: usize = 30_000;
+
+/// Numbers without a pattern, the same in every run (SplitMix64).
+struct Random(u64);
+
+impl Random {
+    fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        mixed ^ (mixed >> 31)
+    }
+
+    /// From 0 to 1.
+    fn unit(&mut self) -> f64 {
+        (self.next() >> 11) as f64 / (1u64 << 53) as f64
+    }
+}
+
+fn dense_floats() -> ArrayRef {
+    let mut random = Random(1);
+    Arc::new((0..ROWS).map(|_| Some(random.unit() * 2.0 - 1.0)).collect::<Float64Array>())
+}
+
+fn money_with_nulls() -> ArrayRef {
+    let mut random = Random(2);
+    let money = |x: f64| (x > 0.05).then(|| (x * 1e5).round() / 100.0);
+    Arc::new((0..ROWS).map(|_| money(random.unit())).collect::<Float64Array>())
+}
+
+fn counts() -> ArrayRef {
+    let mut random = Random(3);
+    Arc::new((0..ROWS).map(|_| Some((random.next() % 12) as i64)).collect::<Int64Array>())
+}
+
+/// Texts, of which `distinct` are different.
+fn texts(distinct: u64) -> StringArray {
+    let mut random = Random(4);
+    (0..ROWS).map(|_| Some(format!("category_{}", random.next() % distinct))).collect()
+}
+
+fn as_dictionary(texts: &StringArray) -> ArrayRef {
+    Arc::new(texts.iter().collect::<DictionaryArray<Int32Type>>())
+}
+
+fn statistics(c: &mut Criterion) {
+    let mut group = c.benchmark_group("statistics");
+    group.throughput(Throughput::Elements(ROWS as u64));
+    for (name, array) in
+        [("dense floats", dense_floats()), ("money with nulls", money_with_nulls()), ("small integers", counts())]
+    {
+        group.bench_function(name, |b| {
+            let empty = || ColumnState::new(array.data_type(), VocabularyNeed::Count);
+            b.iter_batched_ref(empty, |state| state.update(black_box(&array)), BatchSize::SmallInput);
+        });
+    }
+    group.finish();
+}
+
+fn vocabulary(c: &mut Criterion) {
+    let mut group = c.benchmark_group("vocabulary");
+    group.throughput(Throughput::Elements(ROWS as u64));
+    for distinct in [50, 5000] {
+        let plain: ArrayRef = Arc::new(texts(distinct));
+        let dictionary = as_dictionary(&texts(distinct));
+        for (layout, array) in [("plain", plain), ("dictionary", dictionary)] {
+            group.bench_function(format!("{distinct} texts, {layout}"), |b| {
+                let empty = || ColumnState::new(&DataType::Utf8, VocabularyNeed::Exact { limit: usize::MAX });
+                b.iter_batched_ref(empty, |state| state.update(black_box(&array)), BatchSize::SmallInput);
+            });
+        }
+    }
+    group.finish();
+}
+
+fn hashing(c: &mut Criterion) {
+    let mut group = c.benchmark_group("hash");
+    group.throughput(Throughput::Elements(ROWS as u64));
+    let keys: ArrayRef = Arc::new((0..ROWS).map(|row| Some(format!("O{row:010}"))).collect::<StringArray>());
+    for (name, array) in
+        [("text keys", keys), ("dictionary keys", as_dictionary(&texts(50))), ("integer keys", counts())]
+    {
+        group.bench_function(name, |b| {
+            b.iter_batched_ref(Vec::new, |out| hash::fields(black_box(&array), out), BatchSize::SmallInput);
+        });
+    }
+    group.finish();
+}
+
+/// A table of strata, a ledger that has their rows, and what parts them.
+fn ledger(rows: usize, strata: u64) -> (Vec<u32>, Vec<u64>, Quotas) {
+    let mut random = Random(5);
+    let codes: Vec<u32> = (0..rows).map(|_| (random.next() % strata) as u32).collect();
+    let hashes = (0..rows).map(|_| random.next()).collect();
+    let mut counts = vec![0; strata as usize];
+    codes.iter().for_each(|code| counts[*code as usize] += 1);
+    (codes, hashes, split::quotas(&counts, &shares()))
+}
+
+fn shares() -> Shares {
+    Shares::new(&[0.7, 0.15, 0.15]).expect("the sizes sum to 1")
+}
+
+fn boundaries(codes: &[u32], hashes: &[u64], quotas: &Quotas) -> Boundaries {
+    let scan = |visit: &mut split::select::Visit<'_>| {
+        visit(codes, hashes, 0);
+        Ok(())
+    };
+    split::boundaries(quotas, &Budget::new(1 << 30), scan).expect("the ledger has the rows of the quotas")
+}
+
+fn splitting(c: &mut Criterion) {
+    const LEDGER_ROWS: usize = 100_000;
+    let mut group = c.benchmark_group("split");
+    for strata in [3, 1000] {
+        let (codes, hashes, quotas) = ledger(LEDGER_ROWS, strata);
+        let parted = boundaries(&codes, &hashes, &quotas);
+        let mut out = vec![0; LEDGER_ROWS];
+        group.throughput(Throughput::Elements(LEDGER_ROWS as u64));
+        group.bench_function(format!("route 100,000 rows of {strata} strata"), |b| {
+            b.iter(|| parted.route(black_box(&codes), black_box(&hashes), 0, &mut out));
+        });
+        group.bench_function(format!("boundaries of 100,000 rows of {strata} strata"), |b| {
+            b.iter(|| boundaries(black_box(&codes), black_box(&hashes), &quotas));
+        });
+    }
+    let mut random = Random(6);
+    let strata: Vec<u64> = (0..100_000).map(|_| random.next() % 50).collect();
+    group.throughput(Throughput::Elements(strata.len() as u64));
+    group.bench_function("controlled rounding of 100,000 strata", |b| {
+        b.iter(|| split::quotas(black_box(&strata), &shares()));
+    });
+    group.finish();
+}
+
+criterion_group!(kernels, statistics, vocabulary, hashing, splitting);
+criterion_main!(kernels);

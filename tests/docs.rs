@@ -1,0 +1,162 @@
+//! The documents say what is true of the recipe: its examples are recipes, its keys are all described, its links lead somewhere.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use serde_json::Value;
+use twopass::job::Job;
+use twopass::spec::keys;
+use twopass::transform;
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// All documents for users, with their text.
+fn documents() -> Vec<(PathBuf, String)> {
+    let named = [
+        "README.md",
+        "DESIGN.md",
+        "CHANGELOG.md",
+        "CONTRIBUTING.md",
+        "benches/README.md",
+        "examples/flights/README.md",
+    ];
+    let mut paths: Vec<PathBuf> = named.iter().map(|name| root().join(name)).collect();
+    let docs = fs::read_dir(root().join("docs")).unwrap().map(|entry| entry.unwrap().path());
+    paths.extend(docs.filter(|path| path.extension().is_some_and(|extension| extension == "md")));
+    paths.sort();
+    paths
+        .into_iter()
+        .map(|path| (path.clone(), fs::read_to_string(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display()))))
+        .collect()
+}
+
+/// The code blocks of this language, with their line. A further word after the language makes it another.
+fn blocks(text: &str, language: &str) -> Vec<(usize, String)> {
+    let mut blocks = Vec::new();
+    let mut open: Option<(usize, bool, String)> = None;
+    for (at, line) in text.lines().enumerate() {
+        match (&mut open, line.trim_start().strip_prefix("```")) {
+            (None, Some(info)) => open = Some((at + 1, info.trim() == language, String::new())),
+            (Some(_), Some(_)) => {
+                blocks.extend(open.take().filter(|(_, wanted, _)| *wanted).map(|(at, _, text)| (at, text)));
+            }
+            (Some((_, _, block)), None) => {
+                block.push_str(line);
+                block.push('\n');
+            }
+            (None, None) => {}
+        }
+    }
+    assert!(open.is_none(), "a code block is not closed");
+    blocks
+}
+
+/// Everything that is checked before data is read; a fragment gets an input.
+fn accept(recipe: &str, origin: &str) -> twopass::error::Result<()> {
+    let mut tree = keys::parse(recipe, origin)?;
+    if tree.pointer("/input/path").is_none() {
+        keys::put(&mut tree, "input.path", "data/".into())?;
+    }
+    let job = Job::new(keys::read(&tree)?)?;
+    transform::check(job.recipe())
+}
+
+#[test]
+fn every_recipe_in_the_documents_is_accepted() {
+    let mut count = 0;
+    for (path, text) in documents() {
+        for (line, block) in blocks(&text, "toml") {
+            let origin = format!("{}:{line}", path.display());
+            accept(&block, &origin).unwrap_or_else(|e| panic!("{origin}: {e}"));
+            count += 1;
+        }
+    }
+    assert!(count >= 8, "only {count} recipes were found");
+}
+
+#[test]
+fn every_recipe_file_is_accepted() {
+    for name in ["examples/flights/recipe.toml", "benches/peers/wide.toml"] {
+        let text = fs::read_to_string(root().join(name)).unwrap();
+        accept(&text, name).unwrap();
+    }
+}
+
+/// Names of properties and values of enumerations, anywhere in a schema.
+fn words(schema: &Value, found: &mut BTreeSet<String>) {
+    match schema {
+        Value::Object(node) => {
+            for (key, inner) in node {
+                match (key.as_str(), inner) {
+                    ("properties", Value::Object(properties)) => {
+                        found.extend(properties.keys().cloned());
+                        properties.values().for_each(|property| words(property, found));
+                    }
+                    ("const", Value::String(word)) => drop(found.insert(word.clone())),
+                    ("enum", Value::Array(values)) => {
+                        found.extend(values.iter().filter_map(Value::as_str).map(str::to_string));
+                    }
+                    ("default", _) => {}
+                    _ => words(inner, found),
+                }
+            }
+        }
+        Value::Array(items) => items.iter().for_each(|item| words(item, found)),
+        _ => {}
+    }
+}
+
+#[test]
+fn every_key_and_every_value_of_the_recipe_is_described() {
+    let text = fs::read_to_string(root().join("docs/recipe.md")).unwrap();
+    let mut expected = BTreeSet::new();
+    words(&keys::json_schema(), &mut expected);
+    assert!(
+        expected.contains("missing_columns") && expected.contains("infrequent_if_exist"),
+        "the schema is not as expected"
+    );
+    let forms = |word: &str| [format!("`{word}`"), format!("`\"{word}\"`"), format!("[{word}]"), format!("{word} = ")];
+    let missing: Vec<_> = expected.iter().filter(|word| !forms(word).iter().any(|form| text.contains(form))).collect();
+    assert!(missing.is_empty(), "docs/recipe.md does not mention {missing:?}");
+}
+
+#[test]
+fn every_relative_link_leads_to_a_file() {
+    for (path, text) in documents() {
+        for target in text.split("](").skip(1).filter_map(|rest| rest.split(')').next()) {
+            let file = target.split('#').next().unwrap_or_default();
+            if file.is_empty() || file.contains("://") || file.contains(['|', ' ']) {
+                continue;
+            }
+            let there = path.parent().unwrap().join(file);
+            assert!(there.exists(), "{}: the link to {target} leads nowhere", path.display());
+        }
+    }
+}
+
+#[test]
+fn every_source_file_is_in_the_code_map() {
+    let design = fs::read_to_string(root().join("DESIGN.md")).unwrap();
+    let map = design.split("## Code map").nth(1).unwrap().split("\n## ").next().unwrap();
+    let is_test = |name: &str| name.contains("tests");
+    let mut lacking = Vec::new();
+    for entry in walkdir::WalkDir::new(root().join("src")) {
+        let entry = entry.unwrap();
+        let name = entry.path().strip_prefix(root().join("src")).unwrap().to_string_lossy().replace('\\', "/");
+        if !name.ends_with(".rs") || is_test(&name) || name == "lib.rs" {
+            continue;
+        }
+        let is_listed = |directory: &Path| map.contains(&format!("`{}/`", directory.display()));
+        let by_directory = Path::new(&name)
+            .ancestors()
+            .skip(1)
+            .any(|directory| !directory.as_os_str().is_empty() && is_listed(directory));
+        if !by_directory && !map.contains(&format!("`{name}`")) {
+            lacking.push(name);
+        }
+    }
+    assert!(lacking.is_empty(), "DESIGN.md's code map lacks {lacking:?}");
+}
