@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use common::table::{Cell, Table, read_parquet};
-use common::{Place, csv, manifest, read_split, run};
+use common::{Place, csv, manifest, read_split};
 use rayon::prelude::*;
 use serde_json::{Value, json};
 
