@@ -28,7 +28,8 @@ fn batch(rows: usize) -> RecordBatch {
         let ratio = or_missing(Cell::Float([f64::NAN, -0.0, 0.1, more.unit()][more.below(4) as usize]));
         let city = or_missing(Cell::Text(format!("Ort {}", more.below(300))));
         let flag = or_missing(Cell::Bool(more.below(2) == 0));
-        vec![Cell::Int(id), label, zone, amount, ratio, city, flag]
+        let note = or_missing(Cell::Text(format!("note {}", more.below(50) * 7919)));
+        vec![Cell::Int(id), label, zone, amount, ratio, city, flag, note]
     });
     let columns = [
         ("id", Kind::Int),
@@ -38,6 +39,7 @@ fn batch(rows: usize) -> RecordBatch {
         ("ratio", Kind::Float),
         ("city", Kind::Text),
         ("flag", Kind::Bool),
+        ("note", Kind::Text),
     ];
     let columns = columns.map(|(name, kind)| (name.to_string(), kind)).to_vec();
     Table { columns, rows: rows.collect() }.batch()

@@ -38,6 +38,12 @@ pub fn read(path: &Path) -> RecordBatch {
     read_as(path, &Arc::new(schema))
 }
 
+/// Names of the columns.
+pub fn names(path: &Path) -> Vec<String> {
+    let (schema, _) = Format::default().with_header(true).infer_schema(bytes(path).as_slice(), Some(1)).unwrap();
+    schema.fields().iter().map(|field| field.name().clone()).collect()
+}
+
 /// Every field as it is written.
 pub fn read_text(path: &Path) -> RecordBatch {
     let (schema, _) = Format::default().with_header(true).infer_schema(bytes(path).as_slice(), Some(1)).unwrap();
