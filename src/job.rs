@@ -1,6 +1,6 @@
 //! A job from recipe to published output: discover, scan, freeze, write, publish. The sole owner of that order.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Instant;
@@ -21,6 +21,7 @@ use crate::sink::manifest::Manifest;
 use crate::sink::{SealedPart, Staging, metadata, staging};
 use crate::source::{Chunk, Opened, Shard, SourceOptions, discover};
 use crate::spec::{ImputeStrategy, MetadataFormat, Mode, Recipe, Resume, Transform, check};
+use crate::state::Summary;
 use crate::store::frame::{self, Kind};
 use crate::store::{
     Identity, LEDGER_BUFFER_BYTES, LedgerReader, Opened as OpenedState, ShardRecord, ShardStamp, StateStore,
@@ -390,7 +391,7 @@ impl Job {
                 if let Some(record) = &records[at] {
                     let summary: ShardSummary = store.read_summary(record)?;
                     if summary.read_as == read_as {
-                        merging.add(at, &summary, summary.decode_columns()?)?;
+                        merging.add(engine, at, &summary, summary.decode_columns()?)?;
                         let bytes = surveyed[at].shard.bytes;
                         engine.observer.event(Event::Advance { rows: summary.rows, bytes });
                         continue;
@@ -410,7 +411,7 @@ impl Job {
                     Outcome::Done { summary, columns, cached } => {
                         let framed = frame::encode(Kind::Summary, &summary)?;
                         records[at] = Some(store.commit_shard(stamp_of(one), &framed, ledger.seal()?)?);
-                        merging.add(at, &summary, columns)?;
+                        merging.add(engine, at, &summary, columns)?;
                         read = (read.0 + summary.rows, read.1 + one.shard.bytes);
                         if let Some(chunks) = cached {
                             keep = self.keep_chunks(engine, &mut kept, at, chunks)?;
@@ -654,7 +655,10 @@ struct Merging {
     columns: Vec<scan::ColumnSummary>,
     strata: hashbrown::HashMap<Vec<Option<String>>, u64>,
     missing_label: u64,
-    rows: Vec<(usize, u64)>,
+    /// Rows of each shard that was added, by position.
+    rows: BTreeMap<usize, u64>,
+    /// For the columns and strata: what was merged stays until the plan is frozen.
+    held: Option<Reservation>,
 }
 
 impl Merging {
@@ -665,10 +669,16 @@ impl Merging {
     }
 
     fn has(&self, shard: usize) -> bool {
-        self.rows.iter().any(|(at, _)| *at == shard)
+        self.rows.contains_key(&shard)
     }
 
-    fn add(&mut self, shard: usize, summary: &ShardSummary, columns: Vec<scan::ColumnSummary>) -> Result<()> {
+    fn add(
+        &mut self,
+        engine: &Engine<'_>,
+        shard: usize,
+        summary: &ShardSummary,
+        columns: Vec<scan::ColumnSummary>,
+    ) -> Result<()> {
         for (merged, column) in self.columns.iter_mut().zip(columns) {
             merged.merge(column)?;
         }
@@ -676,20 +686,25 @@ impl Merging {
             *self.strata.entry_ref(values.as_slice()).or_insert(0) += rows;
         }
         self.missing_label += summary.missing_label;
-        self.rows.push((shard, summary.rows));
-        Ok(())
+        self.rows.insert(shard, summary.rows);
+        let columns: usize = self.columns.iter().map(|column| column.state.heap_bytes()).sum();
+        let strata: usize = self.strata.keys().flatten().map(|value| value.as_ref().map_or(0, String::len) + 64).sum();
+        let what = "the statistics of all shards";
+        let bytes = (columns + strata) as u64;
+        match &mut self.held {
+            Some(held) => held.resize(what, bytes),
+            None => engine.budget.reserve(what, bytes).map(|held| self.held = Some(held)),
+        }
     }
 
     fn finish(self) -> Merged {
-        let mut shard_rows = self.rows;
-        shard_rows.sort_unstable();
-        let shard_rows: Vec<u64> = shard_rows.into_iter().map(|(_, rows)| rows).collect();
         Merged {
             columns: self.columns,
             strata: self.strata,
             missing_label: self.missing_label,
-            rows: shard_rows.iter().sum(),
-            shard_rows,
+            rows: self.rows.values().sum(),
+            shard_rows: self.rows.into_values().collect(),
+            _held: self.held,
         }
     }
 }

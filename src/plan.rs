@@ -11,7 +11,7 @@ use xxhash_rust::xxh3::xxh3_128;
 use crate::error::{Error, Result};
 use crate::facts::ColumnFacts;
 use crate::hash;
-use crate::memory::Budget;
+use crate::memory::{Budget, Reservation};
 use crate::scan::{Collect, ColumnSummary};
 use crate::spec::{OutputFormat, Recipe, SplitKind};
 use crate::split::{self, Boundaries, DROPPED, NO_STRATUM, Quotas, Shares};
@@ -38,6 +38,8 @@ pub struct Merged {
     pub rows: u64,
     /// Rows read of each shard, in order.
     pub shard_rows: Vec<u64>,
+    /// What columns and strata hold of the budget.
+    pub(crate) _held: Option<Reservation>,
 }
 
 /// A shard as the plan counts on it.

@@ -1,15 +1,19 @@
 //! Where the rows come from: shards are discovered, opened, and read in chunks whose columns are decoded one by one.
 //! Nothing above this layer opens a shard; nothing here knows what the columns are for.
 
+use std::fs::File;
+use std::os::unix::fs::FileExt;
 use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, new_null_array};
 use arrow::datatypes::{DataType, SchemaRef};
+use xxhash_rust::xxh3::Xxh3;
 
 use crate::error::{Error, Result, Site};
 use crate::schema::{self, ShardFields};
 use crate::spec::Input;
 
+/// Files as streams of plain bytes.
 pub mod compression;
 pub mod discover;
 pub mod parquet;
@@ -59,7 +63,7 @@ pub enum Opened {
     /// Apache Parquet.
     Parquet(Arc<parquet::ParquetShard>),
     /// CSV, TSV or JSON lines.
-    Text(Arc<text::TextShard>),
+    Text(OpenedText),
 }
 
 impl Opened {
@@ -71,7 +75,7 @@ impl Opened {
         match shard.format {
             ShardFormat::Parquet => Ok(Self::Parquet(Arc::new(parquet::ParquetShard::open(shard)?))),
             ShardFormat::Delimited { .. } | ShardFormat::JsonLines => {
-                Ok(Self::Text(Arc::new(text::TextShard::open(shard, options, known)?)))
+                OpenedText::open(shard, options, known).map(Self::Text).map_err(|e| e.in_shard(&shard.name))
             }
         }
     }
@@ -80,7 +84,7 @@ impl Opened {
     pub fn fields(&self) -> ShardFields {
         match self {
             Self::Parquet(shard) => shard.fields(),
-            Self::Text(shard) => shard.fields(),
+            Self::Text(text) => text.fields.clone(),
         }
     }
 
@@ -88,7 +92,7 @@ impl Opened {
     pub fn fingerprint(&self) -> u128 {
         match self {
             Self::Parquet(shard) => shard.footer_hash(),
-            Self::Text(shard) => shard.fingerprint(),
+            Self::Text(text) => text.fingerprint,
         }
     }
 
@@ -99,6 +103,52 @@ impl Opened {
             Self::Text(_) => None,
         }
     }
+}
+
+/// A text shard whose header and first rows have been read.
+pub struct OpenedText {
+    /// Its records.
+    pub text: text::TextShard,
+    fields: ShardFields,
+    fingerprint: u128,
+}
+
+/// Rows of a text shard that the first guess of its types is made from.
+const SAMPLE_ROWS: u64 = 1000;
+/// Bytes at either end of a text shard that tell it from another.
+const TELLING_BYTES: u64 = 64 << 10;
+
+impl OpenedText {
+    fn open(shard: &Shard, options: &SourceOptions, known: Option<&ShardFields>) -> Result<Self> {
+        let format = match shard.format {
+            ShardFormat::Delimited { delimiter } => text::TextFormat::Delimited { delimiter },
+            ShardFormat::JsonLines | ShardFormat::Parquet => text::TextFormat::JsonLines,
+        };
+        let options = text::TextOptions { format, names: options.signature.clone() };
+        let opened = text::TextShard::open(&shard.path, &options)?;
+        let (text, fields) = match known {
+            Some(known) => (opened.with_new_columns(known.iter().map(|(name, _)| name.as_str())), known.clone()),
+            None => {
+                let fields = opened.sample(SAMPLE_ROWS)?;
+                (opened, fields)
+            }
+        };
+        Ok(Self { text, fields, fingerprint: ends_hash(shard)? })
+    }
+}
+
+/// XXH3-128 of a file's length and both its ends.
+fn ends_hash(shard: &Shard) -> Result<u128> {
+    let io = |e| Error::io("read", &shard.path, e);
+    let file = File::open(&shard.path).map_err(|e| Error::io("open", &shard.path, e))?;
+    let mut bytes = vec![0; TELLING_BYTES.min(shard.bytes) as usize];
+    let mut digest = Xxh3::new();
+    digest.update(&shard.bytes.to_le_bytes());
+    for start in [0, shard.bytes - bytes.len() as u64] {
+        file.read_exact_at(&mut bytes, start).map_err(io)?;
+        digest.update(&bytes);
+    }
+    Ok(digest.digest128())
 }
 
 /// A run of consecutive rows of one shard, whose columns can be decoded independently of each other.

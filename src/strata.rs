@@ -86,8 +86,31 @@ pub struct Stratum {
 impl Stratum {
     /// The stratum as the manifest and the summary name it.
     pub fn name(&self) -> String {
-        let shown: Vec<&str> = self.values.iter().map(|value| value.as_deref().unwrap_or("(missing)")).collect();
-        shown.join("|")
+        let mut name = String::new();
+        for (at, value) in self.values.iter().enumerate() {
+            push_value(&mut name, at, value.as_deref());
+        }
+        name
+    }
+}
+
+/// Appends the value of the stratify column at position `at` to a stratum's name: values stand between `|`, `|` and `\`
+/// in a value have a `\` before them, and so has a text that reads like the word for a missing value.
+pub fn push_value(name: &mut String, at: usize, value: Option<&str>) {
+    const MISSING: &str = "(missing)";
+    if at > 0 {
+        name.push('|');
+    }
+    match value {
+        None => name.push_str(MISSING),
+        Some(MISSING) => {
+            name.push('\\');
+            name.push_str(MISSING);
+        }
+        Some(value) if value.contains(['|', '\\']) => {
+            name.push_str(&value.replace('\\', "\\\\").replace('|', "\\|"));
+        }
+        Some(value) => name.push_str(value),
     }
 }
 

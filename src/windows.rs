@@ -5,15 +5,17 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, sync_channel};
 
-use arrow::datatypes::SchemaRef;
+use arrow::array::RecordBatch;
+use arrow::datatypes::{DataType, SchemaRef};
+use rayon::prelude::*;
 
 use crate::engine::Engine;
 use crate::error::{Error, Result};
 use crate::memory::Reservation;
-use crate::schema::ShardFields;
+use crate::schema::{self, ShardFields};
 use crate::source::parquet::RowGroupRange;
-use crate::source::text::{self, TextShard};
-use crate::source::{Chunk, Opened, Shard};
+use crate::source::text::{Block, Parsed, TextShard, Wanted};
+use crate::source::{Chunk, Decoded, Opened, Shard};
 
 /// Decoded bytes below which handing a window to the threads costs more than it gives.
 const LEAST_BYTES: u64 = 16 << 20;
@@ -75,7 +77,7 @@ impl Windows {
         let full = Full::new(engine, schema);
         Ok(match opened {
             Opened::Parquet(shard) => Self::Parquet { rest: shard.chunks(piece_bytes).into(), full },
-            Opened::Text(text) => Self::Text(TextWindows::new(engine, shard, text, schema, forced)?),
+            Opened::Text(text) => Self::Text(TextWindows::new(engine, shard, opened, &text.text, schema, forced)?),
         })
     }
 
@@ -107,30 +109,31 @@ impl Windows {
 
 /// The windows of a text shard: a thread of its own reads, decompresses and cuts blocks ahead of the parsing.
 pub struct TextWindows {
-    shard: Arc<TextShard>,
-    schema: SchemaRef,
-    forced: Vec<bool>,
-    blocks: Receiver<Result<Vec<u8>>>,
+    name: Arc<str>,
+    text: TextShard,
+    wanted: Vec<Wanted>,
+    fields: ShardFields,
+    blocks: Receiver<Result<Block>>,
     /// Blocks a window.
     width: usize,
-    next_row: u64,
     widened: Option<ShardFields>,
     ended: bool,
-    /// Bytes on disk not yet told of, and what to tell for each plain byte.
-    disk_bytes: f64,
+    /// Bytes on disk not yet told of.
+    disk_bytes: u64,
     _held: Reservation,
 }
 
-/// Plain bytes of a block: the cells and arrays made of it take several times that.
+/// Plain bytes of a block.
 const BLOCK_BYTES: u64 = 2 << 20;
-/// Decoded bytes that a block's cells and arrays take, a plain byte.
+/// Bytes that a block's cells and arrays take, for each of its plain bytes.
 const BLOCK_COST: u64 = 6;
 
 impl TextWindows {
     fn new(
         engine: &Engine<'_>,
         shard: &Shard,
-        text: &Arc<TextShard>,
+        opened: &Opened,
+        text: &TextShard,
         schema: &SchemaRef,
         forced: &[bool],
     ) -> Result<Self> {
@@ -140,7 +143,7 @@ impl TextWindows {
         let held =
             engine.budget.reserve("the blocks of a text shard", block_bytes * width as u64 * (BLOCK_COST + 1))?;
         let (sender, blocks) = sync_channel(width);
-        let source = text.blocks(block_bytes as usize)?;
+        let source = text.blocks(block_bytes as usize).map_err(|e| e.in_shard(&shard.name))?;
         let read_ahead = move || {
             for block in source {
                 // A receiver that is gone wants no more.
@@ -150,42 +153,74 @@ impl TextWindows {
             }
         };
         let name = "twopass-read".to_string();
-        std::thread::Builder::new().name(name).spawn(read_ahead).map_err(|e| Error::failed("starting a reader", e))?;
+        let spawned = std::thread::Builder::new().name(name).spawn(read_ahead);
+        spawned.map_err(|e| Error::failed("starting a reader", e))?;
+        let wanted = schema.fields().iter().zip(forced).map(|(field, forced)| Wanted {
+            name: field.name().clone(),
+            data_type: field.data_type().clone(),
+            forced: *forced,
+        });
         Ok(Self {
-            shard: Arc::clone(text),
-            schema: Arc::clone(schema),
-            forced: forced.to_vec(),
+            name: shard.name.as_str().into(),
+            text: text.clone(),
+            wanted: wanted.collect(),
+            fields: opened.fields(),
             blocks,
             width,
-            next_row: 0,
             widened: None,
             ended: false,
-            disk_bytes: shard.bytes as f64,
+            disk_bytes: shard.bytes,
             _held: held,
         })
     }
 
     fn next(&mut self, engine: &Engine<'_>) -> Result<Option<Window>> {
         while !self.ended {
-            let blocks = self.blocks.iter().take(self.width).collect::<Result<Vec<_>>>()?;
+            let in_shard = |e: Error| e.in_shard(&self.name);
+            let blocks = self.blocks.iter().take(self.width).collect::<Result<Vec<_>>>().map_err(in_shard)?;
             self.ended = blocks.len() < self.width;
-            if blocks.is_empty() {
-                break;
+            let parse = |block: &Block| self.text.parse(block, &self.wanted);
+            let parsed: Vec<Result<Parsed>> = engine.pool.install(|| blocks.par_iter().map(parse).collect());
+            let mut chunks = Vec::with_capacity(blocks.len());
+            for (block, parsed) in blocks.iter().zip(parsed) {
+                let parsed = parsed.map_err(|e| e.in_shard(&self.name))?;
+                match parsed.batch {
+                    Some(batch) if parsed.new_columns.is_empty() => chunks.push(self.chunk(block, &batch)),
+                    _ => self.widen(parsed),
+                }
             }
-            let parse = || self.shard.parse_all(&blocks, &self.schema, &self.forced, &mut self.next_row);
-            let (chunks, widened) = engine.pool.install(parse)?;
-            if !widened.is_empty() || self.widened.is_some() {
-                // No row of this shard counts any more; all that is left to learn is how wide its columns are.
-                text::join(self.widened.get_or_insert_with(|| self.shard.fields()), widened);
-                continue;
+            // Once a value did not fit, no row of this shard counts: all that is left to learn is how wide it is.
+            if self.widened.is_none() && !blocks.is_empty() {
+                // How far a compressed file has been read is not known: plain bytes are told of, up to its size.
+                let plain: usize = blocks.iter().map(|block| block.bytes.len()).sum();
+                let bytes = (plain as u64).min(self.disk_bytes);
+                self.disk_bytes -= bytes;
+                return Ok(Some(Window { chunks, bytes }));
             }
-            let plain: usize = blocks.iter().map(Vec::len).sum();
-            // How far a compressed file has been read is not known: its bytes are told of as plain ones, up to its size.
-            let bytes = (plain as f64).min(self.disk_bytes);
-            self.disk_bytes -= bytes;
-            return Ok(Some(Window { chunks, bytes: bytes as u64 }));
         }
         Ok(None)
+    }
+
+    fn chunk(&self, block: &Block, batch: &RecordBatch) -> Chunk {
+        Chunk::Decoded(Decoded {
+            shard: Arc::clone(&self.name),
+            first_row: block.first_row,
+            rows: batch.num_rows(),
+            columns: batch.columns().iter().map(|array| vec![Arc::clone(array)]).collect(),
+        })
+    }
+
+    /// Takes note of the types that hold a block's values.
+    fn widen(&mut self, parsed: Parsed) {
+        let fields = self.widened.get_or_insert_with(|| self.fields.clone());
+        let wanted = &self.wanted;
+        let wider = parsed.widened.into_iter().map(|(at, data_type)| (wanted[at].name.clone(), data_type));
+        for (name, data_type) in wider.chain(parsed.new_columns) {
+            match fields.iter_mut().find(|(known, _)| *known == name) {
+                Some((_, known)) => *known = schema::wider(known, &data_type).unwrap_or(DataType::Utf8),
+                None => fields.push((name, data_type)),
+            }
+        }
     }
 }
 

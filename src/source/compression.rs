@@ -1,36 +1,123 @@
-//! Files as streams of plain bytes: gzip with any number of members and zstd with any number of frames are seen through,
-//! by their first bytes, whatever the file is called.
+//! A file as its plain bytes: gzip (of any number of members) and Zstandard (of any number of frames) are seen through.
+//! Which it is, the first bytes tell; a name that promises compression must keep the promise. Never reads ahead.
 
 use std::fs::File;
-use std::io::{BufReader, Chain, Cursor, Read};
-use std::path::Path;
+use std::io::{self, BufReader, Chain, Cursor, Read};
+use std::path::{Path, PathBuf};
 
-use flate2::read::MultiGzDecoder;
+use flate2::bufread::MultiGzDecoder;
 
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, Site};
 
-const GZIP: [u8; 2] = [0x1f, 0x8b];
-const ZSTD: [u8; 4] = [0x28, 0xb5, 0x2f, 0xfd];
-const BUFFER_BYTES: usize = 256 << 10;
+/// Bytes asked of the file system at once.
+const READ_BYTES: usize = 256 << 10;
+const GZIP: &[u8] = &[0x1f, 0x8b];
+const ZSTD: &[u8] = &[0x28, 0xb5, 0x2f, 0xfd];
+/// The first frame may be a skippable one, of 16 kinds.
+const ZSTD_SKIPPABLE: &[u8] = &[0x2a, 0x4d, 0x18];
 
-/// Opens `path` for reading its plain bytes from the start.
+/// The plain bytes of an opened file.
+pub struct Plain {
+    path: PathBuf,
+    codec: Option<Codec>,
+    reader: Box<dyn Read + Send>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Codec {
+    Gzip,
+    Zstd,
+}
+
+impl Codec {
+    fn of_name(path: &Path) -> Option<Self> {
+        let extension = path.extension()?.to_str()?.to_ascii_lowercase();
+        match extension.as_str() {
+            "gz" => Some(Self::Gzip),
+            "zst" => Some(Self::Zstd),
+            _ => None,
+        }
+    }
+
+    fn of_content(magic: &[u8]) -> Option<Self> {
+        let skippable = magic.len() == 4 && magic[0] & 0xf0 == 0x50 && magic.ends_with(ZSTD_SKIPPABLE);
+        match () {
+            () if magic.starts_with(GZIP) => Some(Self::Gzip),
+            () if magic.starts_with(ZSTD) || skippable => Some(Self::Zstd),
+            () => None,
+        }
+    }
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::Gzip => "gzip",
+            Self::Zstd => "Zstandard",
+        }
+    }
+}
+
+/// Opens the file at `path` for its plain bytes.
 ///
 /// # Errors
-/// [`Error::Io`].
-pub fn open(path: &Path) -> Result<Box<dyn Read + Send>> {
-    let io = |e| Error::io("open", path, e);
-    let mut file = File::open(path).map_err(io)?;
-    let mut first = Vec::with_capacity(4);
-    file.by_ref().take(4).read_to_end(&mut first).map_err(io)?;
-    let is_gzip = first.starts_with(&GZIP);
-    let is_zstd = first.starts_with(&ZSTD);
-    let whole: Chain<Cursor<Vec<u8>>, File> = Cursor::new(first).chain(file);
-    let buffered = BufReader::with_capacity(BUFFER_BYTES, whole);
-    if is_gzip {
-        return Ok(Box::new(MultiGzDecoder::new(buffered)));
+/// [`Error::Io`] when the system refuses, [`Error::Data`] when the name ends in `.gz` or `.zst` and the content is
+/// something else; an empty file is empty whatever its name.
+pub fn open(path: &Path) -> Result<Plain> {
+    let mut file = File::open(path).map_err(|e| Error::io("open", path, e))?;
+    let mut magic = Vec::with_capacity(4);
+    file.by_ref().take(4).read_to_end(&mut magic).map_err(|e| Error::io("read", path, e))?;
+    let codec = Codec::of_content(&magic);
+    if let Some(promised) = Codec::of_name(path)
+        && codec != Some(promised)
+        && !magic.is_empty()
+    {
+        let message = format!("named as a {} file, but its content is not; correct the name", promised.name());
+        return Err(Error::data(Site::default(), message));
     }
-    if is_zstd {
-        return Ok(Box::new(zstd::Decoder::with_buffer(buffered).map_err(io)?));
-    }
-    Ok(Box::new(buffered))
+    let whole: Chain<Cursor<Vec<u8>>, File> = Cursor::new(magic).chain(file);
+    let reader: Box<dyn Read + Send> = match codec {
+        None => Box::new(whole),
+        Some(Codec::Gzip) => Box::new(MultiGzDecoder::new(BufReader::with_capacity(READ_BYTES, whole))),
+        Some(Codec::Zstd) => {
+            let frames = zstd::stream::read::Decoder::with_buffer(BufReader::with_capacity(READ_BYTES, whole));
+            Box::new(frames.map_err(|e| Error::failed("starting the Zstandard decoder", e))?)
+        }
+    };
+    Ok(Plain { path: path.to_path_buf(), codec, reader })
 }
+
+impl Plain {
+    /// Appends bytes to `buffer` until it holds `target` bytes; false once the file has no more.
+    ///
+    /// # Errors
+    /// [`Error::Data`] when the compressed stream is cut or damaged, [`Error::Io`] when the system refuses to read.
+    pub fn fill(&mut self, buffer: &mut Vec<u8>, target: usize) -> Result<bool> {
+        let missing = target.saturating_sub(buffer.len());
+        buffer.reserve_exact(missing);
+        let outcome = self.reader.by_ref().take(missing as u64).read_to_end(buffer);
+        outcome.map(|read| read == missing).map_err(|e| self.failure(e))
+    }
+
+    /// What a failed read means for this file.
+    pub fn failure(&self, error: io::Error) -> Error {
+        match self.codec {
+            None => Error::io("read", &self.path, error),
+            Some(codec) => {
+                let message = format!(
+                    "the {} stream is cut or damaged; restore the file, or take it out of the input",
+                    codec.name()
+                );
+                Error::unreadable(Site::default(), message, error)
+            }
+        }
+    }
+}
+
+impl Read for Plain {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.reader.read(buffer)
+    }
+}
+
+#[cfg(test)]
+#[path = "compression_tests.rs"]
+mod tests;

@@ -1,234 +1,224 @@
-//! CSV, TSV and JSON-lines shards: the bytes are cut into blocks of whole records, each block is tokenised into cells, and
-//! each column's cells are parsed as the type that is wanted of it. Cutting is serial and fast; everything after it is a
-//! function of one block, so blocks are parsed in parallel.
+//! Text shards: delimited values and JSON lines. A shard is cut into [`Block`]s of whole records serially; each block is
+//! then read by itself, on any thread, under the types the caller wants.
 //!
-//! The type of a column is never a matter of the first rows: a sample makes the first guess, and a value that does not fit
-//! it widens the column (see [`Parsed::widened`]), until the type is the narrowest that all values of all shards fit.
+//! Types are never guessed from the first rows. A block either holds only values of the wanted types, or says to which
+//! types the columns must widen, and is read again under those. The wider type is a function of the set of values alone
+//! ([`Seen`]), so whatever the first guess, the order of blocks and their size, reading ends at the same types.
+//!
+//! What a field is: missing when empty or one of pandas' words for it; a truth value; an integer of 64 bits; a decimal
+//! number; a date or timestamp of ISO 8601; else text. Leading zeros, integers beyond 64 bits, magnitudes beyond
+//! float64's and integers that a float column would round stay text, digit by digit. Quotes around a field change
+//! nothing. JSON's kinds are taken at their word: strings are text, though dates and timestamps are recognised in them,
+//! and only `null` and absent keys are missing.
 
-mod blocks;
-mod cells;
-mod types;
-
-use std::fs::File;
-use std::os::unix::fs::FileExt;
+use std::path::Path;
 use std::sync::Arc;
 
-use arrow::array::ArrayRef;
-use arrow::datatypes::{DataType, SchemaRef};
-use rayon::prelude::*;
-use xxhash_rust::xxh3::Xxh3;
+use arrow::array::RecordBatch;
+use arrow::datatypes::DataType;
 
-use super::discover::{Shard, ShardFormat};
-use super::{Chunk, Decoded, SourceOptions, compression};
 use crate::error::{Error, Result, Site};
-use crate::schema::{self, ShardFields};
+use crate::schema::ShardFields;
+use crate::source::compression;
 
-pub use blocks::Blocks;
-use cells::Cells;
+mod cells;
+mod column;
+mod delimited;
+mod json;
+mod observe;
+mod read;
+mod seen;
+mod split;
+mod value;
 
-/// Rows that the first guess of the types is made from.
-const SAMPLE_ROWS: usize = 1000;
-/// Bytes that the sample is taken from.
-const SAMPLE_BYTES: usize = 1 << 20;
-/// Bytes at either end of a shard that tell it from another.
-const TELLING_BYTES: usize = 64 << 10;
+pub use observe::Observed;
+pub use seen::Seen;
+pub use split::{Block, Blocks, RECORD_LIMIT};
 
-/// A text shard whose header and first rows have been read.
-pub struct TextShard {
-    shard: Shard,
-    has_header: bool,
-    fields: ShardFields,
-    fingerprint: u128,
+/// Records of a JSON shard that its first list of columns is from.
+const JSON_SAMPLE_ROWS: u64 = 1000;
+/// Size of the blocks a sample is taken from, in bytes.
+const SAMPLE_BYTES: usize = 256 << 10;
+
+/// How records and fields are told apart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TextFormat {
+    /// Fields between delimiters, quoted where they hold one, one record a line.
+    Delimited {
+        /// An ASCII character that is neither a quote nor a line end.
+        delimiter: u8,
+    },
+    /// One flat JSON object a line.
+    JsonLines,
 }
 
-/// One block, parsed.
+/// How a text shard is read.
+#[derive(Debug, Clone)]
+pub struct TextOptions {
+    /// Its format.
+    pub format: TextFormat,
+    /// Names of a delimited shard's columns; the shard has no header line then. JSON carries its own names.
+    pub names: Option<Arc<[String]>>,
+}
+
+/// A text shard whose column names are known. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct TextShard {
+    path: Arc<Path>,
+    options: TextOptions,
+    names: Arc<[String]>,
+}
+
+/// A column that a block is read for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Wanted {
+    /// Its name; a column the shard lacks is null.
+    pub name: String,
+    /// Its type; with `Null`, any value widens it.
+    pub data_type: DataType,
+    /// The recipe sets the type: a value that does not fit is an error, and nothing widens.
+    pub forced: bool,
+}
+
+/// What one block gave.
+#[derive(Debug, Clone)]
 pub struct Parsed {
-    /// Its rows, in the columns of the schema that was wanted.
-    pub columns: Vec<ArrayRef>,
-    /// Number of rows.
-    pub rows: usize,
-    /// Columns with values that do not fit the wanted type, or that the shard was not known to have, with the narrowest
-    /// type that holds what this block has of them. `columns` is of no use when there are any.
-    pub widened: ShardFields,
+    /// The wanted columns, in their order; nothing when one of them widened.
+    pub batch: Option<RecordBatch>,
+    /// Wanted columns, by position, with values that do not fit, and the narrowest type that holds those values and all
+    /// that fit the type wanted: always a wider one.
+    pub widened: Vec<(usize, DataType)>,
+    /// JSON: columns that are not among the shard's names, and what they hold in this block. Those that were wanted by
+    /// name are in the batch all the same.
+    pub new_columns: ShardFields,
 }
 
 impl TextShard {
-    /// Reads the header and a sample of `shard`. `known` are the columns found by reading more of it before.
+    /// Opens the shard for its column names: a delimited shard's header, the keys of a JSON shard's first 1,000 objects
+    /// in order of first appearance. An empty file has no columns.
     ///
     /// # Errors
-    /// [`Error::Data`] that names the shard when it cannot be read, is no text, or does not match the signature.
-    pub fn open(shard: &Shard, options: &SourceOptions, known: Option<&ShardFields>) -> Result<Self> {
-        let mut opened = Self {
-            shard: shard.clone(),
-            has_header: matches!(shard.format, ShardFormat::Delimited { .. }) && options.signature_names().is_none(),
-            fields: Vec::new(),
-            fingerprint: fingerprint(shard)?,
+    /// [`Error::Io`] when it cannot be opened; [`Error::Data`] when its header, or a JSON shard's sample, cannot be
+    /// read, or a name stands twice in the header.
+    pub fn open(path: &Path, options: &TextOptions) -> Result<Self> {
+        let mut shard = Self { path: path.into(), options: options.clone(), names: Arc::new([]) };
+        let names: Arc<[String]> = match (options.format, &options.names) {
+            (TextFormat::JsonLines, _) => shard.observe_first(JSON_SAMPLE_ROWS)?.into_names().into(),
+            (TextFormat::Delimited { .. }, Some(names)) => Arc::clone(names),
+            (TextFormat::Delimited { delimiter }, None) => match shard.records(SAMPLE_BYTES)?.header()? {
+                Some(header) => delimited::header(&header, delimiter)?.into(),
+                None => Arc::new([]),
+            },
         };
-        if let Some(known) = known {
-            opened.fields.clone_from(known);
-            return Ok(opened);
+        shard.names = names;
+        Ok(shard)
+    }
+
+    /// Names of its columns, in the shard's order.
+    pub fn names(&self) -> &[String] {
+        &self.names
+    }
+
+    /// The same shard with `names` of columns that turned up later ([`Parsed::new_columns`]) behind its own.
+    #[must_use]
+    pub fn with_new_columns<'a>(mut self, names: impl IntoIterator<Item = &'a str>) -> Self {
+        let mut all = self.names.to_vec();
+        for name in names {
+            if !all.iter().any(|known| known == name) {
+                all.push(name.to_string());
+            }
         }
-        opened.fields = opened.sample(options).map_err(|e| e.in_shard(&shard.name))?;
-        Ok(opened)
+        self.names = all.into();
+        self
     }
 
-    /// The columns' names, and the narrowest types that hold the rows read so far.
-    pub fn fields(&self) -> ShardFields {
-        self.fields.clone()
-    }
-
-    /// A hash of the file's ends and length.
-    pub fn fingerprint(&self) -> u128 {
-        self.fingerprint
-    }
-
-    /// The shard's blocks of whole records, of about `block_bytes` each, without the header.
+    /// Names and types of the columns in the first `rows` rows; `Null` for one that is missing in all of them.
     ///
     /// # Errors
-    /// [`Error::Io`].
+    /// [`Error::Data`] with the row when one of them is no record of this shard.
+    pub fn sample(&self, rows: u64) -> Result<ShardFields> {
+        Ok(self.observe_first(rows)?.fields())
+    }
+
+    fn observe_first(&self, rows: u64) -> Result<Observed> {
+        let mut observed = Observed::nothing(&self.names);
+        let mut left = rows;
+        let mut blocks = self.blocks(SAMPLE_BYTES)?;
+        while left > 0
+            && let Some(block) = blocks.next().transpose()?
+        {
+            observed.merge(&self.observe_rows(&block, left)?);
+            left = left.saturating_sub(block.rows);
+        }
+        Ok(observed)
+    }
+
+    /// Cuts the shard, from its first row on, into blocks of about `block_bytes` bytes; a longer record is a block by
+    /// itself, up to [`RECORD_LIMIT`].
+    ///
+    /// # Errors
+    /// [`Error::Io`] when it cannot be opened. The blocks are errors when the file cannot be read on, when it ends
+    /// inside a quoted field, or when a record is beyond the limit.
     pub fn blocks(&self, block_bytes: usize) -> Result<Blocks> {
-        let reader = compression::open(&self.shard.path)?;
-        Ok(Blocks::new(reader, self.shard.format, block_bytes, self.has_header, &self.shard.name))
+        let mut blocks = self.records(block_bytes)?;
+        if self.options.names.is_none() && self.options.format != TextFormat::JsonLines {
+            blocks.header()?;
+        }
+        Ok(blocks)
     }
 
-    fn sample(&self, options: &SourceOptions) -> Result<ShardFields> {
-        let reader = compression::open(&self.shard.path)?;
-        let mut blocks = Blocks::new(reader, self.shard.format, SAMPLE_BYTES, false, &self.shard.name);
-        let Some(first) = blocks.next().transpose()? else { return Ok(Vec::new()) };
-        let cells = match self.shard.format {
-            ShardFormat::Delimited { delimiter } => Cells::delimited(&first, delimiter, None, SAMPLE_ROWS + 1)?,
-            _ => Cells::json_lines(&first, &[], SAMPLE_ROWS)?,
-        };
-        let names: Vec<String> = match (self.shard.format, options.signature_names()) {
-            (ShardFormat::Delimited { .. }, Some(names)) => {
-                if cells.columns() != names.len() {
-                    let message = format!("has {} columns, but the signature names {}", cells.columns(), names.len());
-                    return Err(Error::data(Site::default(), message));
+    fn records(&self, block_bytes: usize) -> Result<Blocks> {
+        Ok(Blocks::new(compression::open(&self.path)?, self.options.format, block_bytes))
+    }
+
+    /// The text of `block`.
+    fn text<'a>(&self, block: &'a Block) -> Result<&'a str> {
+        std::str::from_utf8(&block.bytes).map_err(|error| {
+            let (row, column) = self.place_of(block, error.valid_up_to());
+            let line = block.line_of(error.valid_up_to());
+            let message = format!("line {line}: the text is not UTF-8; convert the file");
+            Error::unreadable(Site { row: Some(row), column, ..Site::default() }, message, error)
+        })
+    }
+
+    /// Row and, in a delimited shard, column of the text at byte `at` of `block`.
+    fn place_of(&self, block: &Block, at: usize) -> (u64, Option<String>) {
+        let bytes = &block.bytes[..];
+        match self.options.format {
+            TextFormat::Delimited { delimiter } => {
+                let mut records = delimited::Records::new(bytes, delimiter);
+                let mut cells = cells::Cells::new(bytes, self.names.len());
+                let mut row = block.first_row;
+                while let Ok(true) = records.read(&mut cells)
+                    && records.position() <= at
+                {
+                    cells.clear();
+                    row += 1;
                 }
-                names.to_vec()
+                let is_broken =
+                    |column: &usize| cells.column(*column).any(|(_, field)| std::str::from_utf8(field).is_err());
+                (row, (0..self.names.len()).find(is_broken).map(|column| self.names[column].clone()))
             }
-            (ShardFormat::Delimited { .. }, None) => {
-                (0..cells.columns()).map(|at| header_name(&String::from_utf8_lossy(cells.bytes(0, at)), at)).collect()
-            }
-            _ => cells.new_names.clone(),
-        };
-        let skipped = usize::from(self.has_header);
-        let observed = (0..names.len()).map(|at| cells.observe(at, skipped));
-        Ok(names.iter().cloned().zip(observed).collect())
-    }
-
-    /// Parses one block as `schema` wants it. `forced` says for each column whether its type is the recipe's.
-    ///
-    /// # Errors
-    /// [`Error::Data`] with the row within the block: a record of another length, a value that does not fit a forced
-    /// type, bytes that are no UTF-8, a nested value.
-    pub fn parse(&self, block: &[u8], schema: &SchemaRef, forced: &[bool]) -> Result<Parsed> {
-        let names: Vec<&str> = self.fields.iter().map(|(name, _)| name.as_str()).collect();
-        let cells = match self.shard.format {
-            ShardFormat::Delimited { delimiter } => Cells::delimited(block, delimiter, Some(names.len()), usize::MAX)?,
-            _ => Cells::json_lines(block, &names, usize::MAX)?,
-        };
-        let mut widened = ShardFields::new();
-        let mut columns = Vec::with_capacity(schema.fields().len());
-        for (field, forced) in schema.fields().iter().zip(forced) {
-            let Some(at) = names.iter().position(|name| name == field.name()) else {
-                columns.push(arrow::array::new_null_array(field.data_type(), cells.rows()));
-                continue;
-            };
-            match cells.parse(at, field.data_type()).map_err(|e| e.in_column(field.name()))? {
-                Ok(array) => columns.push(array),
-                Err(row) if *forced => return Err(does_not_fit(&cells, row, at, field.name(), field.data_type())),
-                Err(_) => widened.push((field.name().clone(), wide_enough(field.data_type(), &cells.observe(at, 0)))),
+            TextFormat::JsonLines => {
+                let lines = bytes[..at].split(|byte| *byte == b'\n');
+                let rows = lines.filter(|line| !line.trim_ascii().is_empty()).count() as u64;
+                let is_first_of_line =
+                    bytes[..at].rsplit(|byte| *byte == b'\n').next().is_none_or(|line| line.trim_ascii().is_empty());
+                (block.first_row + rows - u64::from(rows > 0 && !is_first_of_line), None)
             }
         }
-        for (at, name) in cells.new_names.iter().enumerate() {
-            widened.push((name.clone(), cells.observe(names.len() + at, 0)));
-        }
-        Ok(Parsed { rows: cells.rows(), columns, widened })
     }
 
-    /// Parses blocks in parallel; errors come in row order. `first_row` is the row of the first block, and moves on.
-    ///
-    /// # Errors
-    /// As [`TextShard::parse`], with the row within the shard.
-    pub fn parse_all(
-        &self,
-        blocks: &[Vec<u8>],
-        schema: &SchemaRef,
-        forced: &[bool],
-        first_row: &mut u64,
-    ) -> Result<(Vec<Chunk>, ShardFields)> {
-        let parsed: Vec<Result<Parsed>> = blocks.par_iter().map(|block| self.parse(block, schema, forced)).collect();
-        let mut chunks = Vec::with_capacity(blocks.len());
-        let mut widened = ShardFields::new();
-        for one in parsed {
-            let one = one.map_err(|e| e.offset_rows(*first_row).in_shard(&self.shard.name))?;
-            join(&mut widened, one.widened);
-            chunks.push(Chunk::Decoded(Decoded {
-                shard: self.shard.name.as_str().into(),
-                first_row: *first_row,
-                rows: one.rows,
-                columns: one.columns.into_iter().map(|array| vec![array]).collect(),
-            }));
-            *first_row += one.rows as u64;
-        }
-        Ok((chunks, widened))
+    /// The error of a record that has another number of fields than the shard has columns.
+    fn wrong_width(&self, block: &Block, row: u64, wrong: &delimited::WrongWidth) -> Error {
+        let line = block.line_of(wrong.at);
+        let (found, expected) = (wrong.fields, self.names.len());
+        let source = if self.options.names.is_some() { "the signature" } else { "the header" };
+        let advice = if found > expected { "quote fields that hold the delimiter" } else { "complete the record" };
+        let message = format!("line {line}: {found} fields, where {source} has {expected}; {advice}, or take it out");
+        Error::data(Site::default().at_row(row), message)
     }
-}
-
-/// Adds `more` to `fields`: known columns become wide enough for both.
-pub fn join(fields: &mut ShardFields, more: ShardFields) {
-    for (name, data_type) in more {
-        match fields.iter_mut().find(|(known, _)| *known == name) {
-            Some((_, known)) => *known = widest(known, &data_type),
-            None => fields.push((name, data_type)),
-        }
-    }
-}
-
-/// What values of two types are together in a text shard, where `true` is no number.
-fn widest(a: &DataType, b: &DataType) -> DataType {
-    let bool_and_number = (*a == DataType::Boolean && b.is_numeric()) || (*b == DataType::Boolean && a.is_numeric());
-    if bool_and_number { DataType::Utf8 } else { schema::wider(a, b).unwrap_or(DataType::Utf8) }
-}
-
-/// A type for a column that was read as `wanted` and holds values of type `observed` that did not fit.
-fn wide_enough(wanted: &DataType, observed: &DataType) -> DataType {
-    let wide = widest(wanted, observed);
-    // Integers that floats would round are numbers both, and only text holds both.
-    if wide == *wanted { DataType::Utf8 } else { wide }
-}
-
-/// The name of a header cell; one without a name is called as pandas calls it.
-fn header_name(cell: &str, at: usize) -> String {
-    if cell.is_empty() { format!("Unnamed: {at}") } else { cell.to_string() }
-}
-
-fn does_not_fit(cells: &Cells, row: usize, at: usize, name: &str, data_type: &DataType) -> Error {
-    let value: String = String::from_utf8_lossy(cells.bytes(row, at)).chars().take(60).collect();
-    let site = Site::column(name).at_row(row as u64);
-    Error::data(
-        site,
-        format!("`{value}` is no {data_type}, which input.schema asks for; correct the value, or ask for string"),
-    )
-}
-
-fn fingerprint(shard: &Shard) -> Result<u128> {
-    let io = |e| Error::io("read", &shard.path, e);
-    let file = File::open(&shard.path).map_err(|e| Error::io("open", &shard.path, e))?;
-    let mut digest = Xxh3::new();
-    digest.update(&shard.bytes.to_le_bytes());
-    let length = TELLING_BYTES.min(shard.bytes as usize);
-    let mut bytes = vec![0; length];
-    for start in [0, shard.bytes - length as u64] {
-        file.read_exact_at(&mut bytes, start).map_err(io)?;
-        digest.update(&bytes);
-    }
-    Ok(digest.digest128())
 }
 
 #[cfg(test)]
 mod tests;
-
-/// Shares one opened shard with the thread that reads it ahead.
-pub type Shared = Arc<TextShard>;

@@ -98,7 +98,10 @@ impl ColumnState {
         match &self.values {
             Values::Null => (0, false),
             Values::Bool { r#true, r#false } => (u64::from(*r#true > 0) + u64::from(*r#false > 0), false),
-            Values::Number(state) => state.distinct.count(),
+            Values::Number(state) => match &state.vocabulary {
+                Some(vocabulary) if !vocabulary.exceeded() => (vocabulary.len() as u64, false),
+                _ => state.distinct.count(),
+            },
             Values::Text(state) => state.distinct(),
             Values::Time(state) => state.distinct.count(),
             Values::Binary(distinct) => distinct.count(),

@@ -145,12 +145,20 @@ impl Moments {
     /// (n·Σx² − (Σx)²) / (n·(n − ddof)), exact and rounded once: the textbook formula, safe here because nothing cancels in
     /// integers. Nothing when n ≤ ddof; NaN when infinities are among the values.
     pub fn variance(&self, ddof: u64) -> Option<f64> {
+        self.exact_variance(ddof).map(|exact| match exact {
+            Some((numerator, exponent, denominator)) => ratio_to_f64(&numerator, exponent, &denominator),
+            None => f64::NAN,
+        })
+    }
+
+    /// The variance as numerator, power of two and denominator; inside, nothing when infinities are among the values.
+    fn exact_variance(&self, ddof: u64) -> Option<Option<(BigInt, i32, BigUint)>> {
         let count = self.numbers();
         if count <= ddof {
             return None;
         }
         if self.infinite().is_some() {
-            return Some(f64::NAN);
+            return Some(None);
         }
         let (sum, sum_exponent) = self.sum.to_big();
         let (squares, squares_exponent) = self.squares.to_big();
@@ -158,12 +166,16 @@ impl Moments {
         let first = (squares * BigInt::from(count)) << (squares_exponent - exponent) as u32;
         let second = (&sum * &sum) << (2 * sum_exponent - exponent) as u32;
         let denominator = BigUint::from(count) * BigUint::from(count - ddof);
-        Some(ratio_to_f64(&(first - second), exponent, &denominator))
+        Some(Some((first - second, exponent, denominator)))
     }
 
-    /// Square root of [`Moments::variance`].
+    /// Square root of the variance, also where the variance itself is beyond the range of a double.
     pub fn std(&self, ddof: u64) -> Option<f64> {
-        self.variance(ddof).map(f64::sqrt)
+        let Some((numerator, exponent, denominator)) = self.exact_variance(ddof)? else { return Some(f64::NAN) };
+        // The root is taken of a ratio near 1 and scaled back in two steps, of which neither leaves the range alone.
+        let half = ((numerator.bits() as i64 - denominator.bits() as i64 + i64::from(exponent)) / 2) as i32;
+        let root = ratio_to_f64(&numerator, exponent - 2 * half, &denominator).sqrt();
+        Some(root * 2f64.powi(half / 2) * 2f64.powi(half - half / 2))
     }
 
     /// Bytes held on the heap.

@@ -8,6 +8,7 @@ use std::fs::{self, File};
 use std::io::{self, ErrorKind, Write};
 use std::path::{Path, PathBuf};
 
+use rustix::io::Errno;
 use xxhash_rust::xxh3::Xxh3;
 
 use crate::error::{Error, Result};
@@ -92,14 +93,23 @@ pub fn publish_dir(staged: &Path, target: &Path) -> Result<()> {
     rename_durably(staged, target)
 }
 
-/// Lets two directories change places in one step, durably: at no instant is either name without its directory.
+/// Lets two directories change places, durably: in one step where the file system can, so that at no instant either name
+/// is without its directory; elsewhere in three.
 ///
 /// # Errors
-/// [`Error::Io`]; also on a file system that cannot exchange names.
+/// [`Error::Io`].
 pub fn exchange_dirs(staged: &Path, target: &Path) -> Result<()> {
     let here = rustix::fs::CWD;
-    rustix::fs::renameat_with(here, staged, here, target, rustix::fs::RenameFlags::EXCHANGE)
-        .map_err(|e| Error::io("replace", target, e.into()))?;
+    match rustix::fs::renameat_with(here, staged, here, target, rustix::fs::RenameFlags::EXCHANGE) {
+        Ok(()) => {}
+        Err(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) => {
+            let aside = temporary_name(target);
+            rename(target, &aside)?;
+            rename(staged, target)?;
+            rename(&aside, staged)?;
+        }
+        Err(refused) => return Err(Error::io("replace", target, refused.into())),
+    }
     sync_dir(directory_of(target))
 }
 

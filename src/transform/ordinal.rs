@@ -6,7 +6,7 @@ use arrow::array::{ArrayRef, Int32Array, Int64Array};
 use arrow::buffer::NullBuffer;
 use serde::{Deserialize, Serialize};
 
-use super::categories::{CategoryMap, MISSING, UNKNOWN};
+use super::categories::{Categories, CategoryMap, MISSING, UNKNOWN};
 use crate::error::Result;
 
 /// A fitted ordinal encoder. Codes are Int32 (scikit-learn's default is a float, so that NaN can be the missing code; here
@@ -64,9 +64,13 @@ pub struct LabelMap {
 }
 
 impl LabelMap {
-    /// The classes, each at its code.
+    /// The classes, each at its code, as the hash contract and the strata write them: `true`, not Python's `True`.
     pub fn classes(&self) -> Vec<String> {
-        (0..self.map.categories.len()).map(|at| self.map.categories.name(at, false)).collect()
+        let name = |at: usize| match &self.map.categories {
+            Categories::Bool(values) => values[at].to_string(),
+            other => other.name(at, false),
+        };
+        (0..self.map.categories.len()).map(name).collect()
     }
 
     /// The codes as Int64.

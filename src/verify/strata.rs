@@ -1,7 +1,5 @@
 //! Counts the rows of every stratum again, from the values of the stratify columns in the parts.
 
-use std::borrow::Cow;
-
 use arrow::array::{Array, ArrayRef, AsArray, RecordBatch, StringArray};
 use arrow::compute::cast;
 use arrow::datatypes::{DataType, Int64Type};
@@ -13,10 +11,10 @@ use super::{Check, Subject};
 use crate::error::{Error, Result};
 use crate::hash::canonical_text;
 use crate::spec::{OutputFormat, SplitKind};
+use crate::strata::push_value;
 
 /// What a row is counted as whose values make no stratum of the manifest.
 const NO_STRATUM: u32 = u32::MAX;
-const MISSING: &str = "(missing)";
 
 /// The strata of the output.
 pub(super) struct Strata<'a> {
@@ -35,7 +33,7 @@ pub(super) struct Strata<'a> {
 struct Column<'a> {
     at: usize,
     /// For a mapped label, the class of each code.
-    classes: Option<Vec<Cow<'a, str>>>,
+    classes: Option<&'a [String]>,
 }
 
 impl<'a> Strata<'a> {
@@ -45,8 +43,7 @@ impl<'a> Strata<'a> {
             .splits
             .first()
             .map_or_else(Vec::new, |split| split.strata.iter().map(|(name, _)| name.as_str()).collect());
-        let columns =
-            job.manifest.stratify.iter().enumerate().map(|(at, name)| column(job, at, name, &names)).collect();
+        let columns = job.manifest.stratify.iter().map(|name| column(job, name, &names)).collect();
         let index = names.iter().enumerate().map(|(at, name)| (*name, at as u32)).collect();
         let counts = vec![0; names.len() * job.manifest.splits.len()];
         Self { job, columns, index, counts, names, strange: None, rows: Vec::new() }
@@ -81,10 +78,7 @@ impl<'a> Strata<'a> {
         for row in 0..batch.num_rows() {
             name.clear();
             for (at, array) in arrays.iter().enumerate() {
-                if at > 0 {
-                    name.push('|');
-                }
-                name.push_str(if array.is_valid(row) { array.value(row) } else { MISSING });
+                push_value(&mut name, at, array.is_valid(row).then(|| array.value(row)));
             }
             let stratum = self.index.get(name.as_str()).copied().unwrap_or(NO_STRATUM);
             match self.counts.get_mut(stratum as usize * splits + split) {
@@ -136,23 +130,12 @@ impl<'a> Strata<'a> {
 }
 
 /// A stratify column, or why its values are not those that the strata were made of.
-fn column<'a>(
-    job: &'a Subject<'a>,
-    at_name: usize,
-    name: &str,
-    strata: &[&str],
-) -> std::result::Result<Column<'a>, String> {
+fn column<'a>(job: &'a Subject<'a>, name: &str, strata: &[&str]) -> std::result::Result<Column<'a>, String> {
     if let Some((label, classes)) = &job.manifest.label
         && label == name
         && let Some(at) = job.column(name)
     {
-        let lower = of_booleans(classes)
-            && strata
-                .iter()
-                .any(|stratum| stratum.split('|').nth(at_name).is_some_and(|value| matches!(value, "true" | "false")));
-        let class =
-            |class: &'a String| if lower { Cow::Owned(class.to_lowercase()) } else { Cow::Borrowed(class.as_str()) };
-        return Ok(Column { at, classes: Some(classes.iter().map(class).collect()) });
+        return Ok(Column { at, classes: Some(classes) });
     }
     let at = untouched(job, name)
         .ok_or_else(|| format!("the parts do not hold `{name}` as it was read: a transform works on it"))?;
@@ -173,11 +156,6 @@ fn column<'a>(
     }
 }
 
-/// A boolean label's classes are named as Python does, its strata as the hash contract does.
-fn of_booleans(classes: &[String]) -> bool {
-    classes.iter().all(|class| matches!(class.as_str(), "True" | "False"))
-}
-
 impl Column<'_> {
     /// The values as strata name them.
     fn text(&self, job: &Subject<'_>, batch: &RecordBatch) -> Result<StringArray> {
@@ -185,7 +163,7 @@ impl Column<'_> {
         let Some(classes) = &self.classes else { return Ok(canonical_text(array)?.into_owned()) };
         let codes = cast(array, &DataType::Int64).map_err(|e| Error::failed("reading label codes", e))?;
         let class =
-            |code: Option<i64>| code.and_then(|code| classes.get(usize::try_from(code).ok()?)).map(AsRef::as_ref);
+            |code: Option<i64>| code.and_then(|code| classes.get(usize::try_from(code).ok()?)).map(String::as_str);
         Ok(codes.as_primitive::<Int64Type>().iter().map(class).collect::<StringArray>())
     }
 }

@@ -1,0 +1,329 @@
+//! What one field of text says: numbers, words for truth and absence, dates, instants. Every reader is exact: it gives
+//! the value that was written, correctly rounded where it is a decimal fraction, or nothing.
+
+/// Longest of the words for a missing value.
+const LONGEST_MISSING: usize = 8;
+const SECONDS_A_DAY: i64 = 86_400;
+
+/// Whether the field is empty or one of the words that pandas' `read_csv` takes for a missing value by default.
+pub(super) fn is_missing(field: &[u8]) -> bool {
+    if field.len() > LONGEST_MISSING {
+        return false;
+    }
+    matches!(
+        field,
+        b"" | b"#N/A"
+            | b"#N/A N/A"
+            | b"#NA"
+            | b"-1.#IND"
+            | b"-1.#QNAN"
+            | b"-NaN"
+            | b"-nan"
+            | b"1.#IND"
+            | b"1.#QNAN"
+            | b"<NA>"
+            | b"N/A"
+            | b"NA"
+            | b"NULL"
+            | b"NaN"
+            | b"None"
+            | b"n/a"
+            | b"nan"
+            | b"null"
+    )
+}
+
+/// `true` or `false`, in the three spellings pandas knows.
+pub(super) fn boolean(field: &[u8]) -> Option<bool> {
+    match field {
+        b"true" | b"True" | b"TRUE" => Some(true),
+        b"false" | b"False" | b"FALSE" => Some(false),
+        _ => None,
+    }
+}
+
+/// A number as it was written.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) enum Number {
+    /// Digits only, within 64 bits.
+    Integer(i64),
+    /// With a point or an exponent, or infinite.
+    Float(f64),
+}
+
+impl Number {
+    /// The number as a float, or nothing where that would round an integer.
+    pub(super) fn exact_float(self) -> Option<f64> {
+        match self {
+            Self::Float(value) => Some(value),
+            Self::Integer(value) if value.unsigned_abs() <= 1 << 53 => Some(value as f64),
+            // Through 128 bits: a cast back to 64 saturates, and would call 2^63 - 1 exact.
+            Self::Integer(value) => (i128::from(value) == (value as f64) as i128).then_some(value as f64),
+        }
+    }
+}
+
+/// Powers of ten that a float64 holds exactly.
+const EXACT_POWERS: [f64; 23] = [
+    1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18, 1e19, 1e20,
+    1e21, 1e22,
+];
+
+/// A decimal number: sign, digits, point, exponent, or a word for infinity; spaces around it are passed over.
+/// Leading zeros, digits beyond 64 bits without a point, and a magnitude beyond float64's are no numbers: text keeps
+/// them as they are.
+pub(super) fn number(field: &[u8]) -> Option<Number> {
+    let (negative, digits) = signed(field);
+    let mut mantissa = 0_u64;
+    let whole = take_digits(digits, &mut mantissa);
+    if whole > 1 && digits[0] == b'0' {
+        return None;
+    }
+    if whole == digits.len() {
+        return integer(negative, mantissa, whole).map(Number::Integer);
+    }
+    let mut at = whole;
+    let mut places = 0;
+    if digits[at] == b'.' {
+        places = take_digits(&digits[at + 1..], &mut mantissa);
+        at += 1 + places;
+    }
+    if whole + places == 0 {
+        return infinity(negative, digits).map(Number::Float);
+    }
+    let mut exponent = 0_i32;
+    if let Some(b'e' | b'E') = digits.get(at) {
+        let (down, power) = match digits.get(at + 1) {
+            Some(b'-') => (true, &digits[at + 2..]),
+            Some(b'+') => (false, &digits[at + 2..]),
+            _ => (false, &digits[at + 1..]),
+        };
+        let mut size = 0;
+        let length = take_digits(power, &mut size);
+        if length == 0 {
+            return None;
+        }
+        let size = if length > 9 { i32::MAX / 2 } else { size as i32 };
+        exponent = if down { -size } else { size };
+        at = digits.len() - power.len() + length;
+    }
+    if at != digits.len() {
+        return None;
+    }
+    let magnitude = decimal(mantissa, whole + places, exponent.saturating_sub(places as i32), digits)?;
+    Some(Number::Float(if negative { -magnitude } else { magnitude }))
+}
+
+/// As [`number`], for a column that the recipe says is a float: integers may round, and leading zeros are zeros.
+pub(super) fn any_float(field: &[u8]) -> Option<f64> {
+    match number(field) {
+        Some(Number::Integer(value)) => Some(value as f64),
+        Some(Number::Float(value)) => Some(value),
+        None => numeral(field)?.parse().ok().filter(|value: &f64| value.is_finite()),
+    }
+}
+
+/// As [`any_float`], rounded once, to 32 bits.
+pub(super) fn any_float32(field: &[u8]) -> Option<f32> {
+    match number(field) {
+        Some(Number::Float(value)) if value.is_infinite() => Some(value as f32),
+        _ => numeral(field)?.parse().ok().filter(|value: &f32| value.is_finite()),
+    }
+}
+
+/// An integer for a column that the recipe says is one: leading zeros are zeros, and `3.0`, as pandas writes integers
+/// of a column with gaps, is 3.
+pub(super) fn any_integer(field: &[u8]) -> Option<i64> {
+    const EXACT: f64 = (1_i64 << 53) as f64;
+    let whole = |value: &f64| value.fract() == 0.0 && value.abs() < EXACT;
+    numeral(field)?.parse().ok().or_else(|| any_float(field).filter(whole).map(|value| value as i64))
+}
+
+/// A truth value for a column that the recipe says is one: also `1` and `0`.
+pub(super) fn any_boolean(field: &[u8]) -> Option<bool> {
+    match trimmed(field) {
+        b"1" => Some(true),
+        b"0" => Some(false),
+        word => boolean(word),
+    }
+}
+
+/// The field without the spaces around it, if it is made of a decimal number's characters.
+fn numeral(field: &[u8]) -> Option<&str> {
+    let field = trimmed(field);
+    let plain = field.iter().all(|byte| matches!(byte, b'0'..=b'9' | b'+' | b'-' | b'.' | b'e' | b'E'));
+    if plain { std::str::from_utf8(field).ok() } else { None }
+}
+
+fn trimmed(field: &[u8]) -> &[u8] {
+    let mut field = field;
+    while let [b' ' | b'\t', rest @ ..] = field {
+        field = rest;
+    }
+    while let [rest @ .., b' ' | b'\t'] = field {
+        field = rest;
+    }
+    field
+}
+
+fn signed(field: &[u8]) -> (bool, &[u8]) {
+    match trimmed(field) {
+        [b'-', rest @ ..] => (true, rest),
+        [b'+', rest @ ..] => (false, rest),
+        rest => (false, rest),
+    }
+}
+
+/// Appends the digits at the start of `text` to `value`, which wraps beyond 19 of them, and says how many there are.
+#[inline]
+fn take_digits(text: &[u8], value: &mut u64) -> usize {
+    let mut count = 0;
+    for byte in text {
+        let digit = byte.wrapping_sub(b'0');
+        if digit > 9 {
+            break;
+        }
+        *value = value.wrapping_mul(10).wrapping_add(u64::from(digit));
+        count += 1;
+    }
+    count
+}
+
+fn integer(negative: bool, magnitude: u64, digits: usize) -> Option<i64> {
+    if digits == 0 || digits > 19 {
+        return None;
+    }
+    if negative { 0_i64.checked_sub_unsigned(magnitude) } else { i64::try_from(magnitude).ok() }
+}
+
+fn infinity(negative: bool, word: &[u8]) -> Option<f64> {
+    let infinite = word.eq_ignore_ascii_case(b"inf") || word.eq_ignore_ascii_case(b"infinity");
+    infinite.then_some(if negative { f64::NEG_INFINITY } else { f64::INFINITY })
+}
+
+/// `mantissa` × 10^`power`, correctly rounded. Where both factors are exact one operation rounds once (Clinger, PLDI
+/// 1990); the rest is left to the standard library, which reads `text` again.
+#[inline]
+fn decimal(mantissa: u64, digits: usize, power: i32, text: &[u8]) -> Option<f64> {
+    if digits <= 19 && mantissa <= 1 << 53 && power.unsigned_abs() <= 22 {
+        let scale = EXACT_POWERS[power.unsigned_abs() as usize];
+        let mantissa = mantissa as f64;
+        return Some(if power < 0 { mantissa / scale } else { mantissa * scale });
+    }
+    let value: f64 = std::str::from_utf8(text).ok()?.parse().ok()?;
+    value.is_finite().then_some(value)
+}
+
+/// `YYYY-MM-DD` as days since 1970-01-01.
+pub(super) fn date(field: &[u8]) -> Option<i32> {
+    let &[a, b, c, d, b'-', e, f, b'-', g, h] = field else { return None };
+    let year = two(a, b)? * 100 + two(c, d)?;
+    days(year, two(e, f)?, two(g, h)?)
+}
+
+/// An instant, or a time of some calendar without a zone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Stamp {
+    /// Since 1970-01-01T00:00:00, in UTC when zoned.
+    pub(super) seconds: i64,
+    pub(super) nanos: u32,
+    pub(super) zoned: bool,
+}
+
+impl Stamp {
+    /// Midnight of a day.
+    pub(super) fn midnight(days: i32) -> Self {
+        Self { seconds: i64::from(days) * SECONDS_A_DAY, nanos: 0, zoned: false }
+    }
+
+    /// As a count of units of which a second has `per_second`, or nothing where that would round or overflow.
+    pub(super) fn count(self, per_second: i64) -> Option<i64> {
+        let nanos_a_unit = 1_000_000_000 / per_second;
+        let (units, rest) = (i64::from(self.nanos) / nanos_a_unit, i64::from(self.nanos) % nanos_a_unit);
+        if rest != 0 {
+            return None;
+        }
+        // Toward zero first, so that the earliest representable instants do not overflow on the way.
+        if self.seconds < 0 && units > 0 {
+            return (self.seconds + 1).checked_mul(per_second)?.checked_add(units - per_second);
+        }
+        self.seconds.checked_mul(per_second)?.checked_add(units)
+    }
+}
+
+/// `YYYY-MM-DD`, `T` or a space, `HH:MM`, then optionally `:SS`, a fraction, and `Z`, `±HH`, `±HHMM` or `±HH:MM`.
+/// Digits beyond the ninth decimal must be zeros; leap seconds and hour 24 are not read.
+pub(super) fn stamp(field: &[u8]) -> Option<Stamp> {
+    let (day, rest) = field.split_at_checked(10)?;
+    let [b'T' | b' ', hour0, hour1, b':', minute0, minute1, rest @ ..] = rest else { return None };
+    let days = date(day)?;
+    let (hour, minute) = (below(24, *hour0, *hour1)?, below(60, *minute0, *minute1)?);
+    let (second, nanos, zone) = match rest {
+        [b':', second0, second1, b'.', rest @ ..] => {
+            let (nanos, zone) = fraction(rest)?;
+            (below(60, *second0, *second1)?, nanos, zone)
+        }
+        [b':', second0, second1, zone @ ..] => (below(60, *second0, *second1)?, 0, zone),
+        zone => (0, 0, zone),
+    };
+    let offset = match *zone {
+        [] => None,
+        [b'Z'] => Some(0),
+        [sign @ (b'+' | b'-'), h0, h1] => Some(offset(sign, h0, h1, b'0', b'0')?),
+        [sign @ (b'+' | b'-'), h0, h1, m0, m1] => Some(offset(sign, h0, h1, m0, m1)?),
+        [sign @ (b'+' | b'-'), h0, h1, b':', m0, m1] => Some(offset(sign, h0, h1, m0, m1)?),
+        _ => return None,
+    };
+    let of_day = i64::from((hour * 60 + minute) * 60 + second);
+    let seconds = i64::from(days) * SECONDS_A_DAY + of_day - offset.unwrap_or(0);
+    Some(Stamp { seconds, nanos, zoned: offset.is_some() })
+}
+
+fn fraction(text: &[u8]) -> Option<(u32, &[u8])> {
+    let length = text.iter().take_while(|byte| byte.is_ascii_digit()).count();
+    let (digits, rest) = text.split_at(length);
+    let (kept, beyond) = digits.split_at(length.min(9));
+    if kept.is_empty() || beyond.iter().any(|byte| *byte != b'0') {
+        return None;
+    }
+    let value = kept.iter().fold(0, |value, byte| value * 10 + u32::from(byte - b'0'));
+    Some((value * 10_u32.pow(9 - kept.len() as u32), rest))
+}
+
+fn offset(sign: u8, h0: u8, h1: u8, m0: u8, m1: u8) -> Option<i64> {
+    let seconds = i64::from((below(24, h0, h1)? * 60 + below(60, m0, m1)?) * 60);
+    Some(if sign == b'-' { -seconds } else { seconds })
+}
+
+fn two(tens: u8, ones: u8) -> Option<u32> {
+    let (tens, ones) = (tens.wrapping_sub(b'0'), ones.wrapping_sub(b'0'));
+    (tens <= 9 && ones <= 9).then(|| u32::from(tens) * 10 + u32::from(ones))
+}
+
+fn below(limit: u32, tens: u8, ones: u8) -> Option<u32> {
+    two(tens, ones).filter(|value| *value < limit)
+}
+
+/// Days since 1970-01-01 of a proleptic Gregorian date (Hinnant, `days_from_civil`).
+fn days(year: u32, month: u32, day: u32) -> Option<i32> {
+    let leap = year.is_multiple_of(4) && (!year.is_multiple_of(100) || year.is_multiple_of(400));
+    let length = match month {
+        1 | 3 | 5 | 7 | 8 | 10 | 12 => 31,
+        4 | 6 | 9 | 11 => 30,
+        2 => 28 + u32::from(leap),
+        _ => return None,
+    };
+    if day == 0 || day > length {
+        return None;
+    }
+    let year = year as i32 - i32::from(month <= 2);
+    let era = year.div_euclid(400);
+    let year_of_era = year.rem_euclid(400);
+    let day_of_year = ((153 * ((month + 9) % 12) + 2) / 5 + day - 1) as i32;
+    let day_of_era = year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year;
+    Some(era * 146_097 + day_of_era - 719_468)
+}
+
+#[cfg(test)]
+#[path = "tests/value.rs"]
+mod tests;
