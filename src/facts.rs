@@ -4,7 +4,7 @@
 use arrow::datatypes::{DataType, Field};
 use serde::{Deserialize, Serialize};
 
-use crate::state::{ColumnState, Number, Values};
+use crate::state::{ColumnState, Number, NumberVocabulary, Values};
 
 /// One column of the input, over all rows read.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -52,7 +52,7 @@ impl ColumnFacts {
                 mean = number.moments.mean();
                 std = number.moments.std(1);
                 let vocabulary =
-                    number.vocabulary.as_ref().and_then(|vocabulary| vocabulary.by_frequency()).unwrap_or_default();
+                    number.vocabulary.as_ref().and_then(NumberVocabulary::by_frequency).unwrap_or_default();
                 top = vocabulary.into_iter().take(TOP).map(|(value, rows)| (value.to_string(), rows)).collect();
             }
             Values::Text(text) => {

@@ -245,7 +245,7 @@ fn disagreements<'a>(
     for (shard, fields) in shards.filter(|(_, fields)| !fields.is_empty()) {
         let mut seen = vec![false; schema.fields().len()];
         let mut add = |column: &str, kind, refused| {
-            found.push(Disagreement { shard: shard.into(), column: column.into(), kind, refused })
+            found.push(Disagreement { shard: shard.into(), column: column.into(), kind, refused });
         };
         for (name, data_type) in fields {
             let Some(&at) = index.get(name.as_str()) else {

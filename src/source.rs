@@ -213,7 +213,7 @@ impl Chunk {
         match self {
             Self::RowGroup(range) => range.batches(),
             Self::Decoded(decoded) => {
-                decoded.columns.first().map_or_else(Vec::new, |arrays| arrays.iter().map(|a| a.len()).collect())
+                decoded.columns.first().map_or_else(Vec::new, |arrays| arrays.iter().map(Array::len).collect())
             }
         }
     }

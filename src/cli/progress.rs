@@ -107,7 +107,7 @@ impl Observer for Progress {
                 state.shards += 1;
                 match self.form {
                     Form::Json => {
-                        line(&json!({ "event": "shard", "pass": name(state.pass), "name": shard }).to_string())
+                        line(&json!({ "event": "shard", "pass": name(state.pass), "name": shard }).to_string());
                     }
                     Form::Plain if self.verbose => line(&format!("{}: {shard}", name(state.pass))),
                     _ => {}

@@ -269,7 +269,7 @@ fn a_flipped_byte_in_a_side_file_is_damage_and_is_not_adopted() {
             flipped[at] ^= 0x10;
             fs::write(&path, flipped).unwrap();
             let summary = store.read_summary::<String>(&record).map(drop);
-            let ledger = store.open_ledger(&record).and_then(|reader| reader.verify());
+            let ledger = store.open_ledger(&record).and_then(crate::store::LedgerReader::verify);
             let result = summary.and(ledger);
             assert!(matches!(result, Err(Error::Damaged { .. })), "flipped at {at}: {result:?}");
         }

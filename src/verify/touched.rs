@@ -6,7 +6,7 @@ use arrow::datatypes::DataType;
 
 use super::Subject;
 use crate::schema::{is_number, is_time};
-use crate::spec::{FloatType, ImputeStrategy, Recipe, Transform};
+use crate::spec::{FloatType, ImputeStrategy, OneOrMany, Recipe, Transform};
 
 /// The position of column `name` in the output, when its values are the input's.
 pub(super) fn untouched(job: &Subject<'_>, name: &str) -> Option<usize> {
@@ -17,7 +17,7 @@ pub(super) fn untouched(job: &Subject<'_>, name: &str) -> Option<usize> {
 
 fn may_touch(step: &Transform, recipe: &Recipe, name: &str, data_type: &DataType) -> bool {
     let label = recipe.label.iter().map(|label| &label.column);
-    let key = recipe.split.key.iter().flat_map(|key| key.as_slice());
+    let key = recipe.split.key.iter().flat_map(OneOrMany::as_slice);
     let reserved = label.chain(key).any(|column| column == name);
     step.columns().as_slice().iter().any(|selector| {
         if selector == name {

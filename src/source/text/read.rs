@@ -212,7 +212,7 @@ fn set<'a>(cells: &mut Cells<'a>, column: usize, value: Value<'a>) {
         Value::Plain(kind, text) => cells.set(column, kind, text.as_bytes()),
         Value::Escaped(text) => {
             cells.set_unescaped(column, Kind::Quoted, |field| {
-                field.extend_from_slice(Value::unescaped(text).as_bytes())
+                field.extend_from_slice(Value::unescaped(text).as_bytes());
             });
         }
     }

@@ -248,7 +248,7 @@ fn label_classes_are_sorted_and_numbers_are_left_alone() {
     let bools: ArrayRef = Arc::new(arrow::array::BooleanArray::from(vec![true, false]));
     let pipeline = fitted("label.column = 'x'", &[("x", bools)]).expect("fitted");
     let super::super::Step::Label(label) = &pipeline.lanes[0].steps[0] else { panic!("a label") };
-    assert_eq!(label.classes(), ["False", "True"]);
+    assert_eq!(label.classes(), ["false", "true"]);
     let numbers = ints([3, 5]);
     let got = transformed("label.column = 'x'", &[("x", Arc::clone(&numbers))]).expect("a table");
     assert_eq!(got[0].1.as_ref(), numbers.as_ref());
