@@ -15,6 +15,7 @@ use crate::error::{Error, Result};
 use crate::memory::Reservation;
 use crate::observe::{Event, Observer, Pass};
 use crate::plan::{Ledgers, Merged, Plan, ShardFacts, VisitRows};
+use crate::preview;
 use crate::scan::{self, Collect, Outcome, ShardSummary};
 use crate::schema::{self, ShardFields};
 use crate::sink::manifest::Manifest;
@@ -214,6 +215,11 @@ impl Job {
         let started = Instant::now();
         let surveyed = self.survey(engine)?;
         let store = self.open_state(engine, &surveyed)?;
+        for record in store.shard_records() {
+            if !surveyed.iter().any(|s| s.shard.name == record.stamp.name) {
+                store.forget_shard(&record.stamp.name)?;
+            }
+        }
         let committed = self.committed(&store, &surveyed);
         let scanned = self.complete(engine, &store, surveyed, committed, keep)?;
         let (rows, bytes) = scanned.read;
@@ -382,6 +388,10 @@ impl Job {
             let unified =
                 schema::unify(surveyed.iter().map(|s| (s.shard.name.as_str(), s.fields.as_ref())), &self.recipe.input)?;
             let collect = Collect::new(&self.recipe, &unified)?;
+            // The types of text are not settled before all of it was read.
+            if rows.is_some() {
+                preview::refuse_misfits(&self.recipe, &schema::settled(&unified))?;
+            }
             let read_as = scan::type_names(&unified);
             merging.restart_if_other(&unified, &collect);
             for at in 0..surveyed.len() {
@@ -491,6 +501,10 @@ impl Job {
         let output = Path::new(&self.recipe.output.path);
         let staging = Staging::begin(output, self.overwrite, &directories)?;
         let mut kept = std::mem::take(&mut scanned.kept);
+        if self.recipe.run.mode == Mode::Auto && engine.budget.free() < write::needed_bytes(engine, &plan, &self.recipe)
+        {
+            kept = Kept::default();
+        }
         let options = self.options()?;
         let open = |at: usize| {
             let chunks = kept.shards.get_mut(at).and_then(Option::take);

@@ -287,6 +287,14 @@ fn output_columns(recipe: &Recipe, schema: &SchemaRef) -> Result<Vec<OutputColum
     Ok(columns)
 }
 
+/// Refuses, before any row is read, a recipe whose steps cannot work on columns of these types.
+///
+/// # Errors
+/// Those of [`transform::fit`] that do not depend on the values.
+pub(crate) fn refuse_misfits(recipe: &Recipe, schema: &SchemaRef) -> Result<()> {
+    output_columns(recipe, schema).map(drop)
+}
+
 fn made_up(data_type: &DataType) -> Result<ColumnState> {
     let mut state = ColumnState::new(data_type, VocabularyNeed::Exact { limit: usize::MAX });
     let one: ArrayRef = std::sync::Arc::new(Int64Array::from(vec![Some(1), None]));

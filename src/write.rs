@@ -26,7 +26,7 @@ use crate::transform::Lane;
 use crate::windows::{Window, Windows};
 
 /// Pieces that may wait for the disk.
-const WAITING_PIECES: usize = 2;
+const WAITING_PIECES: usize = 1;
 
 /// Fills in the splits of the next so many rows.
 pub type NextRoutes<'a> = dyn FnMut(usize, &mut VecDeque<u8>) -> Result<()> + 'a;
@@ -53,11 +53,15 @@ pub fn parts<'a>(
 ) -> Result<Vec<SealedPart>> {
     let planned = plan.parts(recipe);
     let schema = Arc::new(plan.pipeline.output_schema());
-    let _held = engine.budget.reserve("the open row groups of all splits", open_bytes(plan, recipe))?;
+    let what = "writing: the rows in flight and the open row groups of all splits";
+    let _held = engine.budget.reserve(what, needed_bytes(engine, plan, recipe))?;
     let format = match recipe.output.format {
-        OutputFormat::Parquet => {
-            Format::Parquet(crate::sink::parquet::Format::new(schema, recipe.output.compression(), &plan.dictionary))
-        }
+        OutputFormat::Parquet => Format::Parquet(crate::sink::parquet::Format::new(
+            schema,
+            recipe.output.compression(),
+            &plan.dictionary,
+            plan.splits.len(),
+        )),
         format => Format::Text(text::Format { schema, format, compression: recipe.output.compression() }),
     };
     std::thread::scope(|scope| {
@@ -92,6 +96,11 @@ fn check_complete(planned: &[PlannedPart], sealed: Vec<SealedPart>) -> Result<Ve
         return Ok(sealed);
     }
     Err(Error::failed("writing the parts", "the parts that were written are not those of the plan"))
+}
+
+/// What pass two holds at the most besides what pass one kept, in bytes: the open row groups and what one window becomes.
+pub fn needed_bytes(engine: &Engine<'_>, plan: &Plan, recipe: &Recipe) -> u64 {
+    open_bytes(plan, recipe) + engine.window_bytes().min(plan.rows * plan.output_row_bytes())
 }
 
 /// What the open row groups take at the most, in bytes.

@@ -19,8 +19,10 @@ use crate::spec::Compression;
 /// Rows that the encoder is fed in one call. Where it cuts pages depends on how many rows a call has, and on whether
 /// they are all valid; calls of always the same rows, counted from the row group's first, give the same pages.
 const RUN_ROWS: usize = 2048;
-/// Rows of a page, at the most: bounds what an open column holds unencoded.
-const PAGE_ROWS: usize = 4 * RUN_ROWS;
+/// Rows of a page, at the most.
+const PAGE_ROWS: usize = 10 * RUN_ROWS;
+/// What the open pages of all columns and splits hold unencoded, in bytes; a value takes about 16.
+const OPEN_PAGES_BYTES: usize = 160 << 20;
 
 /// How Parquet parts are written: schema and properties, shared by all parts.
 pub struct Format {
@@ -31,8 +33,8 @@ pub struct Format {
 }
 
 impl Format {
-    /// A format with one compression, and a dictionary for the columns that `dictionary` says.
-    pub fn new(schema: SchemaRef, compression: Compression, dictionary: &[bool]) -> Self {
+    /// A format with one compression, and a dictionary for the columns that `dictionary` says, for so many splits.
+    pub fn new(schema: SchemaRef, compression: Compression, dictionary: &[bool], splits: usize) -> Self {
         let codec = match compression {
             Compression::Snappy => Codec::SNAPPY,
             Compression::Zstd => Codec::ZSTD(ZstdLevel::default()),
@@ -45,7 +47,7 @@ impl Format {
             .set_statistics_enabled(EnabledStatistics::Chunk)
             .set_offset_index_disabled(true)
             .set_write_batch_size(RUN_ROWS)
-            .set_data_page_row_count_limit(PAGE_ROWS);
+            .set_data_page_row_count_limit(page_rows(dictionary.len() * splits));
         for (field, dictionary) in schema.fields().iter().zip(dictionary) {
             builder = builder.set_column_dictionary_enabled(ColumnPath::from(vec![field.name().clone()]), *dictionary);
         }
@@ -65,6 +67,12 @@ impl Format {
 
 fn descriptor(schema: &Schema) -> Result<SchemaDescriptor> {
     ArrowSchemaConverter::new().convert(schema).map_err(|e| Error::failed("describing the output's columns", e))
+}
+
+/// Rows of a page: as many as the open pages of all columns leave room for, in whole runs.
+fn page_rows(open_columns: usize) -> usize {
+    let fitting = OPEN_PAGES_BYTES / (16 * open_columns.max(1));
+    (fitting / RUN_ROWS * RUN_ROWS).clamp(RUN_ROWS, PAGE_ROWS)
 }
 
 /// How many rows go into which row groups, for one split.

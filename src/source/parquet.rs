@@ -24,6 +24,7 @@ use parquet::file::metadata::{PageIndexPolicy, ParquetStatisticsPolicy};
 use parquet::file::reader::{ChunkReader, Length};
 use parquet::file::serialized_reader::SerializedPageReader;
 use parquet::schema::types::{SchemaDescriptor, Type};
+use rustix::io::Errno;
 use xxhash_rust::xxh3::xxh3_128;
 
 use super::{BATCH_ROWS, Shard};
@@ -362,8 +363,17 @@ impl ChunkBytes {
 }
 
 fn read_range(file: &File, start: u64, length: usize) -> ParquetResult<Bytes> {
-    let mut bytes = vec![0; length];
-    file.read_exact_at(&mut bytes, start)?;
+    // Into spare capacity: zeroing what is overwritten at once would cost as much as the read.
+    let mut bytes = Vec::with_capacity(length);
+    while bytes.len() < length {
+        let at = start + bytes.len() as u64;
+        match rustix::io::pread(file, rustix::buffer::spare_capacity(&mut bytes), at) {
+            Ok(0) => return Err(ParquetError::EOF("the file ends within a column chunk".into())),
+            Ok(_) | Err(Errno::INTR) => {}
+            Err(refused) => return Err(std::io::Error::from(refused).into()),
+        }
+    }
+    bytes.truncate(length);
     Ok(bytes.into())
 }
 
