@@ -121,8 +121,8 @@ impl Boundaries {
 /// strata are coded by their index in the quotas, or [`NO_STRATUM`].
 ///
 /// # Errors
-/// What `scan` fails with; [`Error::Memory`] when not even a few counters for each boundary fit the budget;
-/// [`Error::Damaged`] when the ledger does not hold the rows that the quotas are about.
+/// What `scan` fails with; [`Error::Memory`](crate::error::Error::Memory) when not even a few counters for each boundary fit the budget;
+/// [`Error::Damaged`](crate::error::Error::Damaged) when the ledger does not hold the rows that the quotas are about.
 pub fn boundaries(
     quotas: &Quotas,
     budget: &Arc<Budget>,

@@ -1,7 +1,7 @@
 //! What pass one learns of the columns: mergeable summaries, exact wherever exact is possible.
 //!
 //! A summary depends on the multiset of the values it has seen and on nothing else: not on their order, on how they were
-//! cut into batches and shards, or on which thread saw them. Sums are integers ([`exact_sum`]) and round once, when asked
+//! cut into batches and shards, or on which thread saw them. Sums are integers ([`ExactSum`]) and round once, when asked
 //! for a result; sets become sketches by their size alone. Equal content serialises to equal bytes.
 
 mod column;

@@ -1,0 +1,258 @@
+//! Pass one over all shards: what is not in the state is scanned, until every shard was read under types that all
+//! shards' values fit, and the shards' results are merged.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use arrow::datatypes::SchemaRef;
+use hashbrown::HashMap;
+use rayon::prelude::*;
+
+use super::Job;
+use super::state::stamp_of;
+use crate::engine::Engine;
+use crate::error::{Error, Result};
+use crate::memory::Reservation;
+use crate::observe::{Event, Pass};
+use crate::plan::Merged;
+use crate::preview;
+use crate::scan::{self, Collect, ColumnSummary, Outcome, ShardSummary};
+use crate::schema::{self, ShardFields};
+use crate::source::{Chunk, Opened, Shard, discover};
+use crate::spec::Mode;
+use crate::state::Summary;
+use crate::store::frame::{self, Kind};
+use crate::store::{LEDGER_BUFFER_BYTES, ShardRecord, StateStore};
+use crate::strata::Stratum;
+
+/// A shard as discovery found it.
+pub(super) struct Surveyed {
+    pub(super) shard: Shard,
+    pub(super) fields: Arc<ShardFields>,
+    pub(super) fingerprint: u128,
+    pub(super) rows: Option<u64>,
+}
+
+/// Everything pass one leaves for what follows.
+pub(super) struct Scanned {
+    pub(super) collect: Collect,
+    pub(super) surveyed: Vec<Surveyed>,
+    pub(super) records: Vec<ShardRecord>,
+    pub(super) merged: Merged,
+    pub(super) kept: Kept,
+    pub(super) reused: usize,
+    /// Rows and bytes that were read just now.
+    pub(super) read: (u64, u64),
+}
+
+/// Decoded shards that pass one kept, by position.
+#[derive(Default)]
+pub(super) struct Kept {
+    pub(super) shards: Vec<Option<Vec<Chunk>>>,
+    pub(super) _reservations: Vec<Reservation>,
+}
+
+impl Job {
+    /// Finds the shards and reads what they say of themselves.
+    pub(super) fn survey(&self, engine: &Engine<'_>) -> Result<Vec<Surveyed>> {
+        let shards = discover::shards(&self.recipe.input)?;
+        let options = self.options()?;
+        let open = |shard: Shard| {
+            let opened = Opened::open(&shard, &options, None)?;
+            Ok(Surveyed {
+                fields: Arc::new(opened.fields()),
+                fingerprint: opened.fingerprint(),
+                rows: opened.rows(),
+                shard,
+            })
+        };
+        let opened: Vec<Result<Surveyed>> = engine.pool.install(|| shards.into_par_iter().map(open).collect());
+        let mut surveyed: Vec<Surveyed> = Vec::with_capacity(opened.len());
+        for one in opened {
+            let mut one = one?;
+            // Shards mostly agree: one copy of the columns serves them all.
+            if let Some(last) = surveyed.last().filter(|last| last.fields == one.fields) {
+                one.fields = Arc::clone(&last.fields);
+            }
+            surveyed.push(one);
+        }
+        Ok(surveyed)
+    }
+
+    /// Scans what is not committed, until every shard was read under the types that all shards' values fit.
+    pub(super) fn complete(
+        &self,
+        engine: &Engine<'_>,
+        store: &StateStore,
+        mut surveyed: Vec<Surveyed>,
+        mut records: Vec<Option<ShardRecord>>,
+        keep: bool,
+    ) -> Result<Scanned> {
+        let reused = records.iter().flatten().count();
+        let mut read = (0, 0);
+        let total: u64 = surveyed.iter().map(|s| s.shard.bytes).sum();
+        let rows = surveyed.iter().map(|s| s.rows).sum::<Option<u64>>();
+        engine.observer.event(Event::Begin { pass: Pass::Scan, rows, bytes: total, shards: surveyed.len() });
+        let mut kept = Kept { shards: vec![None; surveyed.len()], ..Kept::default() };
+        let mut keep = keep && self.keeps(engine, &surveyed);
+        let mut merging = Merging::default();
+        'schema: loop {
+            let unified =
+                schema::unify(surveyed.iter().map(|s| (s.shard.name.as_str(), s.fields.as_ref())), &self.recipe.input)?;
+            let collect = Collect::new(&self.recipe, &unified)?;
+            // The types of text are not settled before all of it was read.
+            if rows.is_some() {
+                preview::refuse_misfits(&self.recipe, &schema::settled(&unified))?;
+            }
+            let read_as = scan::type_names(&unified);
+            merging.restart_if_other(&unified, &collect);
+            for at in 0..surveyed.len() {
+                if merging.has(at) {
+                    continue;
+                }
+                if let Some(record) = &records[at] {
+                    let summary: ShardSummary = store.read_summary(record)?;
+                    if summary.read_as == read_as {
+                        merging.add(engine, at, &summary, summary.decode_columns()?)?;
+                        let bytes = surveyed[at].shard.bytes;
+                        engine.observer.event(Event::Advance { rows: summary.rows, bytes });
+                        continue;
+                    }
+                }
+                let one = &surveyed[at];
+                let opened = Opened::open(&one.shard, &self.options()?, Some(&one.fields))?;
+                let mut ledger = store.create_ledger(&one.shard.name)?;
+                let _ledger_buffer = engine.budget.reserve("the row ledger", LEDGER_BUFFER_BYTES)?;
+                match scan::shard(engine, &one.shard, &opened, &collect, &mut ledger, keep)? {
+                    Outcome::Widened(fields) => {
+                        surveyed[at].fields = Arc::new(fields);
+                        kept.shards.iter_mut().for_each(|chunks| *chunks = None);
+                        kept._reservations.clear();
+                        continue 'schema;
+                    }
+                    Outcome::Done { summary, columns, cached } => {
+                        let framed = frame::encode(Kind::Summary, &summary)?;
+                        records[at] = Some(store.commit_shard(stamp_of(one), &framed, ledger.seal()?)?);
+                        merging.add(engine, at, &summary, columns)?;
+                        read = (read.0 + summary.rows, read.1 + one.shard.bytes);
+                        if let Some(chunks) = cached {
+                            keep = self.keep_chunks(engine, &mut kept, at, chunks)?;
+                        }
+                        engine.observer.event(Event::Shard { name: &one.shard.name });
+                    }
+                }
+            }
+            engine.observer.event(Event::End { pass: Pass::Scan });
+            let records: Vec<ShardRecord> = records.into_iter().flatten().collect();
+            let merged = merging.finish();
+            let collect = Collect { schema: schema::settled(&collect.schema), ..collect };
+            return Ok(Scanned { collect, surveyed, records, merged, kept, reused, read });
+        }
+    }
+
+    /// Whether pass one should keep the decoded columns.
+    pub(super) fn keeps(&self, engine: &Engine<'_>, surveyed: &[Surveyed]) -> bool {
+        match self.recipe.run.mode {
+            Mode::Streaming => false,
+            Mode::InMemory => true,
+            Mode::Auto => {
+                // Eight bytes a value, and half as much again for what comes in and goes out.
+                let decoded: u64 = surveyed
+                    .iter()
+                    .map(|s| s.rows.map_or(s.shard.bytes * 4, |rows| rows * s.fields.len() as u64 * 12))
+                    .sum();
+                decoded <= engine.budget.limit() / 2
+            }
+        }
+    }
+
+    /// Keeps a shard's chunks if the budget has room; returns whether the next shard's may be kept too.
+    pub(super) fn keep_chunks(
+        &self,
+        engine: &Engine<'_>,
+        kept: &mut Kept,
+        at: usize,
+        chunks: Vec<Chunk>,
+    ) -> Result<bool> {
+        let bytes: u64 = chunks.iter().map(Chunk::held_bytes).sum();
+        match engine.budget.try_reserve(bytes) {
+            Some(reservation) => {
+                kept._reservations.push(reservation);
+                kept.shards[at] = Some(chunks);
+                Ok(true)
+            }
+            None if self.recipe.run.mode == Mode::InMemory => Err(Error::Memory {
+                what: "keeping the decoded columns (run.mode = \"in_memory\")".into(),
+                needed: engine.budget.used() + bytes,
+                limit: engine.budget.limit(),
+                advice: ", or leave run.mode at \"auto\"".into(),
+            }),
+            None => {
+                kept.shards.iter_mut().for_each(|chunks| *chunks = None);
+                kept._reservations.clear();
+                Ok(false)
+            }
+        }
+    }
+}
+
+/// Pass one's results while shards are added, in any order: nothing here depends on it.
+#[derive(Default)]
+struct Merging {
+    schema: Option<SchemaRef>,
+    columns: Vec<ColumnSummary>,
+    strata: HashMap<Vec<Option<String>>, u64>,
+    missing_label: u64,
+    /// Rows of each shard that was added, by position.
+    rows: BTreeMap<usize, u64>,
+    /// For the columns and strata: what was merged stays until the plan is frozen.
+    held: Option<Reservation>,
+}
+
+impl Merging {
+    fn restart_if_other(&mut self, schema: &SchemaRef, collect: &Collect) {
+        if self.schema.as_ref() != Some(schema) {
+            *self = Self { schema: Some(Arc::clone(schema)), columns: collect.empty_columns(), ..Self::default() };
+        }
+    }
+
+    fn has(&self, shard: usize) -> bool {
+        self.rows.contains_key(&shard)
+    }
+
+    fn add(
+        &mut self,
+        engine: &Engine<'_>,
+        shard: usize,
+        summary: &ShardSummary,
+        columns: Vec<ColumnSummary>,
+    ) -> Result<()> {
+        for (merged, column) in self.columns.iter_mut().zip(columns) {
+            merged.merge(column)?;
+        }
+        for Stratum { values, rows } in &summary.strata {
+            *self.strata.entry_ref(values.as_slice()).or_insert(0) += rows;
+        }
+        self.missing_label += summary.missing_label;
+        self.rows.insert(shard, summary.rows);
+        let columns: usize = self.columns.iter().map(|column| column.state.heap_bytes()).sum();
+        let strata: usize = self.strata.keys().flatten().map(|value| value.as_ref().map_or(0, String::len) + 64).sum();
+        let what = "the statistics of all shards";
+        let bytes = (columns + strata) as u64;
+        match &mut self.held {
+            Some(held) => held.resize(what, bytes),
+            None => engine.budget.reserve(what, bytes).map(|held| self.held = Some(held)),
+        }
+    }
+
+    fn finish(self) -> Merged {
+        Merged {
+            columns: self.columns,
+            strata: self.strata,
+            missing_label: self.missing_label,
+            rows: self.rows.values().sum(),
+            shard_rows: self.rows.into_values().collect(),
+            _held: self.held,
+        }
+    }
+}

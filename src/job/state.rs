@@ -1,0 +1,140 @@
+//! Which state a job goes on from: the one it left, a new one, or none that is its own.
+
+use xxhash_rust::xxh3::xxh3_128;
+
+use super::Job;
+use super::pass_one::Surveyed;
+use crate::engine::Engine;
+use crate::error::{Error, Result};
+use crate::observe::Event;
+use crate::scan::Collect;
+use crate::spec::{ImputeStrategy, Resume, SplitKind, Transform};
+use crate::store::{Identity, Opened, ShardRecord, ShardStamp, StateStore};
+
+/// Version of what a job puts into summaries and plans.
+const STATE_FORMAT: u32 = 1;
+
+impl Job {
+    pub(super) fn open_state(&self, engine: &Engine<'_>, surveyed: &[Surveyed]) -> Result<StateStore> {
+        let path = self.state_path();
+        let resume = self.recipe.run.resume;
+        if resume == Resume::Never {
+            StateStore::discard(&path)?;
+        }
+        let identity = Identity {
+            format: STATE_FORMAT,
+            version: env!("CARGO_PKG_VERSION").into(),
+            scan_fingerprint: self.scan_fingerprint()?,
+            input: self.recipe.input.path.as_slice().join(", "),
+            description: self.scan_description()?,
+        };
+        let start_over = |why: &str| {
+            engine.observer.event(Event::Note(&format!("{why}; starting over")));
+            StateStore::discard(&path)?;
+            StateStore::open_or_create(&path, &identity)
+        };
+        let opened = match StateStore::open_or_create(&path, &identity) {
+            Err(Error::Damaged { what, .. }) if resume == Resume::IfPossible => {
+                start_over(&format!("the state at {} is damaged ({what})", path.display()))?
+            }
+            opened => opened?,
+        };
+        match opened {
+            Opened::Fresh(_) if resume == Resume::Always => {
+                Err(Error::Conflict(format!("--resume always, but there is no state at {}", path.display())))
+            }
+            Opened::Fresh(store) => Ok(store),
+            Opened::Existing(store, found) => {
+                let same_recipe =
+                    found.scan_fingerprint == identity.scan_fingerprint && found.format == identity.format;
+                let records = store.shard_records();
+                let ours = records.is_empty()
+                    || records.iter().any(|record| surveyed.iter().any(|s| s.shard.name == record.stamp.name));
+                // A moved directory names its shards as before; another input under the same recipe does not.
+                if found.input != identity.input && !ours {
+                    let message = format!(
+                        "the state at {} belongs to another job (input {}); choose another --state, or give --resume never to replace it",
+                        path.display(),
+                        found.input
+                    );
+                    return Err(Error::Conflict(message));
+                }
+                if same_recipe {
+                    return Ok(store);
+                }
+                if resume == Resume::Always {
+                    return Err(self.other_recipe());
+                }
+                drop(store);
+                match start_over(&format!("the state at {} was collected for another recipe", path.display()))? {
+                    Opened::Fresh(store) | Opened::Existing(store, _) => Ok(store),
+                }
+            }
+        }
+    }
+
+    pub(super) fn other_recipe(&self) -> Error {
+        let path = self.state_path();
+        Error::Conflict(format!(
+            "the state at {} was collected for another recipe; run `twopass scan` with this one, or choose another --state",
+            path.display()
+        ))
+    }
+
+    /// What of the recipe pass one depends on, as JSON.
+    pub(super) fn scan_description(&self) -> Result<String> {
+        let recipe = &self.recipe;
+        let by_value = |step: &&Transform| match step {
+            Transform::OrdinalEncoder(_) | Transform::OneHotEncoder(_) => true,
+            Transform::SimpleImputer(op) => op.strategy == ImputeStrategy::MostFrequent,
+            Transform::StandardScaler(_) | Transform::MinMaxScaler(_) => false,
+        };
+        let vocabularies: Vec<_> = recipe.transform.iter().filter(by_value).map(Transform::columns).collect();
+        let stratify = Collect::stratify_names(recipe);
+        let input = &recipe.input;
+        let described = serde_json::json!({
+            "format": input.format,
+            "signature": self.options()?.signature_names(),
+            "schema": input.schema,
+            "missing_columns": input.missing_columns,
+            "extra_columns": input.extra_columns,
+            "label": recipe.label,
+            "key": recipe.split.key,
+            "stratify": stratify,
+            "ledger": recipe.split.kind != SplitKind::None || recipe.label.is_some(),
+            "vocabularies": vocabularies,
+        });
+        Ok(described.to_string())
+    }
+
+    pub(crate) fn scan_fingerprint(&self) -> Result<String> {
+        let text = format!("{STATE_FORMAT} {} {}", env!("CARGO_PKG_VERSION"), self.scan_description()?);
+        Ok(format!("{:032x}", xxh3_128(text.as_bytes())))
+    }
+
+    /// For each shard its record in the state, when it is still the same shard.
+    pub(super) fn committed(&self, store: &StateStore, surveyed: &[Surveyed]) -> Vec<Option<ShardRecord>> {
+        let records = store.shard_records();
+        let trusted = self.recipe.run.resume == Resume::Always;
+        let find = |surveyed: &Surveyed| {
+            let at = records.binary_search_by(|record| record.stamp.name.as_str().cmp(&surveyed.shard.name)).ok()?;
+            let stamp = &records[at].stamp;
+            let same = *stamp == stamp_of(surveyed) || (trusted && stamp.bytes == surveyed.shard.bytes);
+            same.then(|| records[at].clone())
+        };
+        surveyed.iter().map(find).collect()
+    }
+}
+
+pub(super) fn stamp_of(surveyed: &Surveyed) -> ShardStamp {
+    let shard = &surveyed.shard;
+    // A footer's hash says more than a time, which a copy changes; without one, the time has to do.
+    let modified = if surveyed.rows.is_some() { 0 } else { shard.modified };
+    ShardStamp {
+        name: shard.name.clone(),
+        bytes: shard.bytes,
+        modified_seconds: modified.div_euclid(1_000_000_000),
+        modified_nanos: modified.rem_euclid(1_000_000_000) as u32,
+        fingerprint: surveyed.fingerprint,
+    }
+}
