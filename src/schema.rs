@@ -11,7 +11,7 @@ use crate::error::{Error, Result, Site, did_you_mean};
 use crate::spec::{ExtraColumns, Input, MissingColumns, TypeName};
 
 /// The type a column of `found` has inside twopass, or nothing when it is not a plain type: text of every layout is
-/// `Utf8`, binary of every layout is `Binary`.
+/// `Utf8`, binary of every layout is `Binary`, and dates are `Date32`.
 pub fn plain(found: &DataType) -> Option<DataType> {
     use DataType as T;
     Some(match found {
@@ -35,11 +35,11 @@ pub fn plain(found: &DataType) -> Option<DataType> {
         | T::Decimal256(..)
         | T::FixedSizeBinary(_)
         | T::Date32
-        | T::Date64
         | T::Time32(_)
         | T::Time64(_)
         | T::Timestamp(..)
         | T::Duration(_) => found.clone(),
+        T::Date64 => T::Date32,
         T::Decimal32(p, s) | T::Decimal64(p, s) => T::Decimal128(*p, *s),
         _ => return None,
     })

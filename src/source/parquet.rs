@@ -166,7 +166,9 @@ impl Column {
         };
         let dictionary = DataType::Dictionary(Box::new(DataType::Int32), Box::new(DataType::Utf8));
         let dictionary = (target == DataType::Utf8).then(|| levels(dictionary)).transpose()?;
-        Ok(Self { name: field.name().clone(), plain: levels(target.clone())?, data_type: target, dictionary })
+        // Dates of 64 bits are decoded as such, and become dates of 32 bits like every other narrower type.
+        let decoded = if *field.data_type() == DataType::Date64 { DataType::Date64 } else { target.clone() };
+        Ok(Self { name: field.name().clone(), plain: levels(decoded)?, data_type: target, dictionary })
     }
 }
 
