@@ -38,6 +38,8 @@ pub struct Merged {
     pub rows: u64,
     /// Rows read of each shard, in order.
     pub shard_rows: Vec<u64>,
+    /// The strata of each shard by its own codes; none when they are too many to be kept.
+    pub shard_strata: Option<Vec<Vec<Stratum>>>,
     /// What columns and strata hold of the budget.
     pub(crate) _held: Option<Reservation>,
 }

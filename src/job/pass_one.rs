@@ -196,6 +196,9 @@ impl Job {
     }
 }
 
+/// Strata of single shards that are kept over all shards; more are read from the state again.
+const MOST_KEPT_STRATA: usize = 1 << 18;
+
 /// Pass one's results while shards are added, in any order: nothing here depends on it.
 #[derive(Default)]
 struct Merging {
@@ -205,6 +208,8 @@ struct Merging {
     missing_label: u64,
     /// Rows of each shard that was added, by position.
     rows: BTreeMap<usize, u64>,
+    /// Strata of each shard that was added, by position; none once they are too many to be kept.
+    shard_strata: Option<BTreeMap<usize, Vec<Stratum>>>,
     /// For the columns and strata: what was merged stays until the plan is frozen.
     held: Option<Reservation>,
 }
@@ -212,7 +217,12 @@ struct Merging {
 impl Merging {
     fn restart_if_other(&mut self, schema: &SchemaRef, collect: &Collect) {
         if self.schema.as_ref() != Some(schema) {
-            *self = Self { schema: Some(Arc::clone(schema)), columns: collect.empty_columns(), ..Self::default() };
+            *self = Self {
+                shard_strata: Some(BTreeMap::new()),
+                schema: Some(Arc::clone(schema)),
+                columns: collect.empty_columns(),
+                ..Self::default()
+            };
         }
     }
 
@@ -234,9 +244,17 @@ impl Merging {
             *self.strata.entry_ref(values.as_slice()).or_insert(0) += rows;
         }
         self.missing_label += summary.missing_label;
+        if let Some(kept) = &mut self.shard_strata {
+            kept.insert(shard, summary.strata.clone());
+        }
+        let kept = self.shard_strata.iter().flat_map(BTreeMap::values).map(Vec::len).sum::<usize>();
+        if kept > MOST_KEPT_STRATA {
+            self.shard_strata = None;
+        }
         self.rows.insert(shard, summary.rows);
         let columns: usize = self.columns.iter().map(|column| column.state.heap_bytes()).sum();
         let strata: usize = self.strata.keys().flatten().map(|value| value.as_ref().map_or(0, String::len) + 64).sum();
+        let strata = strata + kept * 96;
         let what = "the statistics of all shards";
         let bytes = (columns + strata) as u64;
         match &mut self.held {
@@ -252,6 +270,7 @@ impl Merging {
             missing_label: self.missing_label,
             rows: self.rows.values().sum(),
             shard_rows: self.rows.into_values().collect(),
+            shard_strata: self.shard_strata.map(|strata| strata.into_values().collect()),
             _held: self.held,
         }
     }

@@ -78,7 +78,7 @@ impl Job {
                 rows: *rows,
             })
             .collect();
-        let ledgers = StateLedgers { store, records: &scanned.records };
+        let ledgers = StateLedgers { store, records: &scanned.records, strata: scanned.merged.shard_strata.as_deref() };
         let plan = Plan::freeze(&self.recipe, &scanned.collect, &scanned.merged, &facts, &ledgers, &engine.budget)?;
         store.save_plan(&plan)?;
         Ok(plan)
@@ -121,7 +121,7 @@ impl Job {
             };
             return Ok(ShardRows { windows, routes: Box::new(routes) });
         }
-        let ledgers = StateLedgers { store, records: &scanned.records };
+        let ledgers = StateLedgers { store, records: &scanned.records, strata: scanned.merged.shard_strata.as_deref() };
         let mut router = plan.router(at, ledgers.strata(at)?)?;
         let mut reader: LedgerReader = store.open_ledger(&scanned.records[at])?;
         let mut block_routes = Vec::new();
@@ -164,10 +164,15 @@ impl Job {
 struct StateLedgers<'a> {
     store: &'a StateStore,
     records: &'a [ShardRecord],
+    /// The strata of each shard, where they were kept.
+    strata: Option<&'a [Vec<Stratum>]>,
 }
 
 impl Ledgers for StateLedgers<'_> {
     fn strata(&self, shard: usize) -> Result<Vec<Stratum>> {
+        if let Some(kept) = self.strata {
+            return Ok(kept[shard].clone());
+        }
         let summary: ShardSummary = self.store.read_summary(&self.records[shard])?;
         Ok(summary.strata)
     }
