@@ -148,6 +148,11 @@ impl SplitColumn {
         array: &ArrayRef,
         finished: &mut Vec<ArrowColumnChunk>,
     ) -> ParquetResult<()> {
+        let plain = match array.data_type() {
+            DataType::Dictionary(_, values) if **values != DataType::Utf8 => Some(cast(array, values)?),
+            _ => None,
+        };
+        let array = plain.as_ref().unwrap_or(array);
         let mut done = 0;
         while done < array.len() {
             if self.writer.is_none() {
