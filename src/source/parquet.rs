@@ -81,8 +81,7 @@ impl ParquetShard {
             };
             let library = Library::new(field, node, &target)
                 .map_err(|e| Error::unreadable(site(), "its type cannot be read", e))?;
-            // Where the type as found is not the plain one, there is more to do than to read values.
-            let flat = Flat::new(node, field.data_type()).filter(|_| *field.data_type() == target);
+            let flat = Flat::new(node, field.data_type(), &target);
             by_name.insert(field.name().clone(), at);
             columns.push(Column { name: field.name().clone(), data_type: target, flat, library });
         }
@@ -192,8 +191,12 @@ impl RowGroupRange {
 
     /// Lengths of the arrays every column is decoded in.
     pub fn batches(&self) -> Vec<usize> {
-        let step = self.batch_rows();
-        (0..self.rows).step_by(step).map(|start| step.min(self.rows - start)).collect()
+        self.batch_lengths().collect()
+    }
+
+    fn batch_lengths(&self) -> impl Iterator<Item = usize> + use<> {
+        let (rows, step) = (self.rows, self.batch_rows());
+        (0..rows).step_by(step).map(move |start| step.min(rows - start))
     }
 
     /// The compressed size of the range's row group, in bytes.
@@ -233,7 +236,7 @@ impl RowGroupRange {
             });
         };
         let how = &self.shard.columns[column];
-        let types = Types { found: &how.data_type, wanted };
+        let types = Types { plain: &how.data_type, wanted };
         let done = how.flat.map_or(Ok(0), |flat| flat.for_each_array(self, column, types, visit))?;
         if done == self.rows {
             return Ok(());

@@ -1,19 +1,22 @@
-//! Columns of numbers, dates and times without nesting, decoded page by page to arrays of a given length. Where the pages
-//! refer to a dictionary, what comes out is its codes: the dictionary's values are converted once, and shared by all
-//! arrays of the chunk. A page that is not read here ends the decoding; the library's reader goes on from there.
+//! Columns of numbers, dates, times and text without nesting, decoded page by page to arrays of a given length. Where the
+//! pages refer to a dictionary, what comes out is its codes: the dictionary's values are converted once, and shared by all
+//! arrays of the chunk. A page that is not read here, such as one of plain text, ends the decoding; the library's reader
+//! goes on from there.
 
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, DictionaryArray, PrimitiveArray};
 use arrow::datatypes::{DataType, Int32Type};
 use parquet::basic::{Repetition, Type as Physicals};
+use parquet::encodings::rle::RleDecoder;
 use parquet::errors::{ParquetError, Result as ParquetResult};
 use parquet::schema::types::Type;
 
 use super::RowGroupRange;
 use super::levels::Validity;
+use super::library;
 use super::pages::{DataPage, Next, PageValues, Pages};
-use super::physical::{self, Physical};
+use super::physical::{self, Physical, Text};
 use crate::error::{Error, Result, Site};
 
 /// How a column is decoded here.
@@ -24,18 +27,21 @@ pub(super) struct Flat {
 }
 
 impl Flat {
-    /// Nothing for a column that only the library reads; `found` is its type as the file has it.
-    pub(super) fn new(node: &Type, found: &DataType) -> Option<Self> {
+    /// Nothing for a column that only the library reads; `found` is its type as the file has it, `plain` that as it has it
+    /// here.
+    pub(super) fn new(node: &Type, found: &DataType, plain: &DataType) -> Option<Self> {
         let physical = node.get_physical_type();
+        // Where the two types differ, there is more to do than to read values; but text is text in every layout.
+        let same = found == plain || physical == Physicals::BYTE_ARRAY;
         let nullable = match node.get_basic_info().repetition() {
             Repetition::REQUIRED => false,
             Repetition::OPTIONAL => true,
             Repetition::REPEATED => return None,
         };
-        physical::is_as_stored(physical, found).then_some(Self { physical, nullable })
+        (same && physical::is_as_stored(physical, plain)).then_some(Self { physical, nullable })
     }
 
-    /// Hands over the arrays of column `column` of `range`, stored as `found`, up to the first that has a page which is
+    /// Hands over the arrays of column `column` of `range`, up to the first that has a page which is
     /// not read here; returns how many rows they have.
     pub(super) fn for_each_array(
         self,
@@ -49,15 +55,19 @@ impl Flat {
             Physicals::INT64 => Reader::<i64>::new(self, range, column, types)?.run(range, visit),
             Physicals::FLOAT => Reader::<f32>::new(self, range, column, types)?.run(range, visit),
             Physicals::DOUBLE => Reader::<f64>::new(self, range, column, types)?.run(range, visit),
+            // Texts that only some pages have a dictionary for cost more in codes than they save.
+            Physicals::BYTE_ARRAY if library::is_dictionary_encoded(range.meta().column(column)) => {
+                Reader::<Text>::new(self, range, column, types)?.run(range, visit)
+            }
             _ => Ok(0),
         }
     }
 }
 
-/// A column's type in the file, and the one that is wanted.
+/// A column's own type, and the one that is wanted.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Types<'a> {
-    pub(super) found: &'a DataType,
+    pub(super) plain: &'a DataType,
     pub(super) wanted: &'a DataType,
 }
 
@@ -93,8 +103,9 @@ impl<'a, T: Physical> Reader<'a, T> {
             page: None,
             dictionary: None,
             types,
-            // Whoever gets codes works on the dictionary once an array: it has to be much smaller than the array.
-            most_codes: (range.rows.min(range.batch_rows()) / 4).max(64),
+            // Whoever gets codes works on the dictionary once an array: it has to be much smaller than the array, unless its
+            // values are large themselves.
+            most_codes: if T::PLAIN { (range.rows.min(range.batch_rows()) / 4).max(64) } else { usize::MAX },
             values: Vec::new(),
             codes: Vec::new(),
         })
@@ -105,7 +116,7 @@ impl<'a, T: Physical> Reader<'a, T> {
         if !self.skip(range.start).map_err(super::unreadable)? {
             return Ok(first);
         }
-        for rows in range.batches() {
+        for rows in range.batch_lengths() {
             let mut validity = Validity::default();
             let Some(decoded) = self.read(rows, &mut validity).map_err(super::unreadable)? else { return Ok(first) };
             let array = self.array(decoded, validity, range.first_row() + first as u64)?;
@@ -124,8 +135,10 @@ impl<'a, T: Physical> Reader<'a, T> {
         while self.page.as_ref().is_none_or(|page| page.rows == 0) {
             match self.pages.next()? {
                 Next::Dictionary { values, count } => self.set_dictionary(&values, count)?,
-                Next::Data(page) => self.page = Some(page),
-                Next::Foreign => return Ok(Opened::Foreign),
+                Next::Data(page) if T::PLAIN || (self.has_codes() && matches!(page.values, PageValues::Codes(_))) => {
+                    self.page = Some(page);
+                }
+                Next::Data(_) | Next::Foreign => return Ok(Opened::Foreign),
                 Next::End => return Ok(Opened::End),
             }
         }
@@ -136,19 +149,19 @@ impl<'a, T: Physical> Reader<'a, T> {
         if self.dictionary.is_some() {
             return Err(ParquetError::General("a second dictionary in one column chunk".into()));
         }
-        if count > bytes.len() / T::BYTES {
-            return Err(ParquetError::EOF(format!("a dictionary of {count} values in {} bytes", bytes.len())));
-        }
-        let mut values = vec![T::default(); count];
-        T::copy(bytes, &mut values);
-        let mut shared = None;
-        if (1..=self.most_codes).contains(&count) {
-            let array = physical::array(values.clone(), None, self.types.found)?;
-            // A value that does not fit may stand in the dictionary and in no row: then the rows decide.
-            shared = super::super::conform(array, self.types.wanted, 0).ok();
-        }
+        let (values, array) = T::dictionary(bytes, count, self.types.plain)?;
+        // A value that does not fit may stand in the dictionary and in no row: then the rows decide.
+        let shared = (1..=self.most_codes)
+            .contains(&count)
+            .then(|| super::super::conform(array, self.types.wanted, 0).ok())
+            .flatten();
         self.dictionary = Some(Dictionary { values, shared });
         Ok(())
+    }
+
+    /// Whether the dictionary's codes are handed over.
+    fn has_codes(&self) -> bool {
+        self.dictionary.as_ref().is_some_and(|dictionary| dictionary.shared.is_some())
     }
 
     /// Passes over `rows` rows; says no where a page is not read here.
@@ -169,7 +182,7 @@ impl<'a, T: Physical> Reader<'a, T> {
             let taken = rows.min(page.rows);
             let with_value = page.levels.read(taken, &mut Validity::default())?;
             match &mut page.values {
-                PageValues::Plain(bytes) => drop(cut::<T>(bytes, with_value)?),
+                PageValues::Plain(bytes) => T::skip(bytes, with_value)?,
                 PageValues::Codes(codes) => enough(codes.skip(with_value)?, with_value)?,
             }
             page.rows -= taken;
@@ -189,44 +202,38 @@ impl<'a, T: Physical> Reader<'a, T> {
                 Opened::Foreign => return Ok(None),
                 Opened::End => return Err(ended(rows - filled)),
             }
+            let as_codes = self.has_codes();
             let Some(page) = &mut self.page else { continue };
             let taken = (rows - filled).min(page.rows);
-            let with_value = page.levels.read(taken, validity)?;
             page.rows -= taken;
-            let room = filled..filled + taken;
+            let part = Part { first: filled, with_value: page.levels.read(taken, validity)?, validity };
             filled += taken;
-            let shared = self.dictionary.as_ref().is_some_and(|dictionary| dictionary.shared.is_some());
-            let decoded = decoded.get_or_insert_with(|| match page.values {
-                PageValues::Codes(_) if shared => Rows::Codes(vec![0; rows]),
-                _ => Rows::Values(vec![T::default(); rows]),
+            let dictionary = self.dictionary.as_ref();
+            decoded = Some(match (decoded, &mut page.values) {
+                (None, PageValues::Codes(indices)) if as_codes => {
+                    let mut out = vec![0; rows];
+                    part.fill(&mut out[part.first..filled], &mut self.codes, |out| read_codes(indices, out))?;
+                    Rows::Codes(out)
+                }
+                (Some(Rows::Codes(mut out)), PageValues::Codes(indices)) => {
+                    part.fill(&mut out[part.first..filled], &mut self.codes, |out| read_codes(indices, out))?;
+                    Rows::Codes(out)
+                }
+                (before, PageValues::Codes(indices)) => {
+                    let mut out = into_values(before, part.first, rows, dictionary)?;
+                    part.fill(&mut out[part.first..filled], &mut self.values, |out| {
+                        self.codes.resize(out.len(), 0);
+                        read_codes(indices, &mut self.codes)?;
+                        look_up(&self.codes, dictionary, out)
+                    })?;
+                    Rows::Values(out)
+                }
+                (before, PageValues::Plain(bytes)) => {
+                    let mut out = into_values(before, part.first, rows, dictionary)?;
+                    part.fill(&mut out[part.first..filled], &mut self.values, |out| T::read(bytes, out))?;
+                    Rows::Values(out)
+                }
             });
-            if let (Rows::Codes(codes), PageValues::Plain(_)) = (&mut *decoded, &page.values) {
-                let mut values = vec![T::default(); rows];
-                look_up(&codes[..room.start], self.dictionary.as_ref(), &mut values)?;
-                *decoded = Rows::Values(values);
-            }
-            match (decoded, &mut page.values) {
-                (Rows::Codes(out), PageValues::Codes(codes)) => {
-                    let read = |out: &mut [i32]| enough(codes.get_batch(out)?, out.len());
-                    fill(&mut out[room.clone()], room.start, with_value, validity, &mut self.codes, read)?;
-                }
-                (Rows::Values(out), PageValues::Codes(codes)) => {
-                    self.codes.resize(with_value, 0);
-                    enough(codes.get_batch(&mut self.codes)?, with_value)?;
-                    let (codes, dictionary) = (&self.codes, self.dictionary.as_ref());
-                    let read = |out: &mut [T]| look_up(codes, dictionary, out);
-                    fill(&mut out[room.clone()], room.start, with_value, validity, &mut self.values, read)?;
-                }
-                (Rows::Values(out), PageValues::Plain(bytes)) => {
-                    let bytes = cut::<T>(bytes, with_value)?;
-                    let read = |out: &mut [T]| {
-                        T::copy(&bytes, out);
-                        Ok(())
-                    };
-                    fill(&mut out[room.clone()], room.start, with_value, validity, &mut self.values, read)?;
-                }
-                (Rows::Codes(_), PageValues::Plain(_)) => {}
-            }
         }
         Ok(Some(decoded.unwrap_or(Rows::Values(Vec::new()))))
     }
@@ -243,7 +250,7 @@ impl<'a, T: Physical> Reader<'a, T> {
                 Ok(Arc::new(array))
             }
             (Rows::Values(values), _) => {
-                let array = physical::array(values, nulls, self.types.found).map_err(super::unreadable)?;
+                let array = T::array(values, nulls, self.types.plain).map_err(super::unreadable)?;
                 super::super::conform(array, self.types.wanted, first_row)
             }
             (Rows::Codes(_), None) => Err(Error::data(Site::default(), "codes without a dictionary")),
@@ -258,22 +265,49 @@ enum Opened {
     End,
 }
 
-/// Reads `with_value` values to the rows of `out` that have one; the first of them is row `first` of `validity`.
-fn fill<V: Copy + Default>(
-    out: &mut [V],
+/// Some rows of an array, all of one page.
+struct Part<'a> {
+    /// The first of them, in the array.
     first: usize,
+    /// How many of them have a value.
     with_value: usize,
-    validity: &Validity,
-    scratch: &mut Vec<V>,
-    read: impl FnOnce(&mut [V]) -> ParquetResult<()>,
-) -> ParquetResult<()> {
-    if with_value == out.len() {
-        return read(out);
+    /// Of the array up to here.
+    validity: &'a Validity,
+}
+
+impl Part<'_> {
+    /// Reads the part's values to those of its rows that have one.
+    fn fill<V: Copy + Default>(
+        &self,
+        rows: &mut [V],
+        scratch: &mut Vec<V>,
+        read: impl FnOnce(&mut [V]) -> ParquetResult<()>,
+    ) -> ParquetResult<()> {
+        if self.with_value == rows.len() {
+            return read(rows);
+        }
+        scratch.resize(self.with_value, V::default());
+        read(scratch)?;
+        self.validity.spread(self.first, scratch, rows);
+        Ok(())
     }
-    scratch.resize(with_value, V::default());
-    read(scratch)?;
-    validity.spread(first, scratch, out);
-    Ok(())
+}
+
+/// The rows read so far, and room for the others, as values.
+fn into_values<T: Physical>(
+    before: Option<Rows<T>>,
+    filled: usize,
+    rows: usize,
+    dictionary: Option<&Dictionary<T>>,
+) -> ParquetResult<Vec<T>> {
+    if let Some(Rows::Values(values)) = before {
+        return Ok(values);
+    }
+    let mut values = vec![T::default(); rows];
+    if let Some(Rows::Codes(codes)) = before {
+        look_up(&codes[..filled], dictionary, &mut values)?;
+    }
+    Ok(values)
 }
 
 /// The values that `codes` stand for.
@@ -290,12 +324,9 @@ fn look_up<T: Physical>(codes: &[i32], dictionary: Option<&Dictionary<T>>, out: 
     Ok(())
 }
 
-/// Takes the bytes of `count` values off the front.
-fn cut<T: Physical>(bytes: &mut bytes::Bytes, count: usize) -> ParquetResult<bytes::Bytes> {
-    if count > bytes.len() / T::BYTES {
-        return Err(ParquetError::EOF("the values of a page end early".into()));
-    }
-    Ok(bytes.split_to(count * T::BYTES))
+/// Reads as many codes as `out` has room for.
+fn read_codes(indices: &mut RleDecoder, out: &mut [i32]) -> ParquetResult<()> {
+    enough(indices.get_batch(out)?, out.len())
 }
 
 fn enough(read: usize, wanted: usize) -> ParquetResult<()> {

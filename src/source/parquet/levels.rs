@@ -3,7 +3,7 @@
 
 use arrow::array::BooleanBufferBuilder;
 use arrow::buffer::{BooleanBuffer, NullBuffer};
-use arrow::util::bit_chunk_iterator::UnalignedBitChunk;
+use arrow::util::bit_chunk_iterator::{BitChunks, UnalignedBitChunk};
 use bytes::Bytes;
 use parquet::errors::{ParquetError, Result as ParquetResult};
 
@@ -146,27 +146,20 @@ impl Validity {
     }
 
     /// Copies `values` to the rows from `first` on that have a value; the other rows stay as they are.
-    pub(super) fn spread<T: Copy>(&self, first: usize, values: &[T], out: &mut [T]) {
+    pub(super) fn spread<T: Copy>(&self, first: usize, mut values: &[T], out: &mut [T]) {
         let Some(bits) = &self.bits else {
             out.copy_from_slice(values);
             return;
         };
-        let mut values = values.iter();
-        let mut words =
-            arrow::util::bit_chunk_iterator::BitChunks::new(bits.as_slice(), first, out.len()).iter_padded();
+        let mut words = BitChunks::new(bits.as_slice(), first, out.len()).iter_padded();
         for rows in out.chunks_mut(64) {
-            let mut word = words.next().unwrap_or(0);
-            let set = word.count_ones() as usize;
-            if set == rows.len() {
-                rows.copy_from_slice(&values.as_slice()[..set]);
-                values = values.as_slice()[set..].iter();
-                continue;
-            }
-            while word != 0 {
-                if let Some(value) = values.next() {
-                    rows[word.trailing_zeros() as usize] = *value;
-                }
-                word &= word - 1;
+            let word = words.next().unwrap_or(0);
+            let (here, rest) = values.split_at(word.count_ones() as usize);
+            values = rest;
+            if here.len() + FEW < rows.len() {
+                spread_values(word, here, rows);
+            } else {
+                spread_runs(word, here, rows);
             }
         }
     }
@@ -175,5 +168,28 @@ impl Validity {
     pub(super) fn finish(self) -> Option<NullBuffer> {
         let bits: BooleanBuffer = self.bits?.build();
         Some(NullBuffer::new(bits)).filter(|nulls| nulls.null_count() > 0)
+    }
+}
+
+/// Missing values in 64 rows, up to which whole runs of values are copied.
+const FEW: usize = 8;
+
+fn spread_values<T: Copy>(mut word: u64, values: &[T], rows: &mut [T]) {
+    for value in values {
+        rows[word.trailing_zeros() as usize] = *value;
+        word &= word - 1;
+    }
+}
+
+fn spread_runs<T: Copy>(mut word: u64, mut values: &[T], rows: &mut [T]) {
+    let mut at = 0;
+    while !values.is_empty() {
+        let gap = word.trailing_zeros() as usize;
+        let run = (!(word >> gap)).trailing_zeros() as usize;
+        let (copied, rest) = values.split_at(run);
+        rows[at + gap..at + gap + run].copy_from_slice(copied);
+        values = rest;
+        at += gap + run;
+        word = word.checked_shr((gap + run) as u32).unwrap_or(0);
     }
 }

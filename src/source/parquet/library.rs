@@ -64,7 +64,7 @@ impl Library {
 }
 
 /// Whether every data page of the chunk refers to its dictionary, as far as the footer says.
-fn is_dictionary_encoded(meta: &ColumnChunkMetaData) -> bool {
+pub(super) fn is_dictionary_encoded(meta: &ColumnChunkMetaData) -> bool {
     let has_dictionary = meta.dictionary_page_offset().is_some();
     let only = |encoding| matches!(encoding, Encoding::RLE_DICTIONARY | Encoding::PLAIN_DICTIONARY | Encoding::RLE);
     match meta.page_encoding_stats_mask() {
