@@ -9,6 +9,8 @@ mod column;
 mod dictionary;
 mod levels;
 mod library;
+#[cfg(test)]
+mod tests;
 
 use std::sync::Arc;
 
