@@ -7,8 +7,8 @@ use std::sync::Arc;
 use std::sync::mpsc::{SyncSender, sync_channel};
 
 use arrow::array::{ArrayRef, UInt32Array};
-use arrow::compute::{TakeOptions, take};
-use arrow::datatypes::SchemaRef;
+use arrow::compute::{TakeOptions, cast, take};
+use arrow::datatypes::{DataType, SchemaRef};
 use parquet::arrow::arrow_writer::ArrowColumnChunk;
 use rayon::prelude::*;
 
@@ -22,7 +22,7 @@ use crate::sink::text;
 use crate::source::Chunk;
 use crate::spec::{OutputFormat, Recipe};
 use crate::split::DROPPED;
-use crate::transform::Lane;
+use crate::transform::{Lane, LaneRun};
 use crate::windows::{Window, Windows};
 
 /// Pieces that may wait for the disk.
@@ -351,9 +351,13 @@ fn part(
     give: &mut dyn FnMut(usize, usize, ArrayRef) -> Result<()>,
 ) -> Result<()> {
     let mut batch = 0;
+    let mut lane_run = LaneRun::new(lane);
     let unchecked = Some(TakeOptions { check_bounds: false });
     chunk.for_each_array(input, lane.input, &mut |first, array| {
-        let columns = lane.apply(&array).map_err(|e| e.offset_rows(chunk.first_row() + first as u64))?;
+        let columns = lane_run
+            .apply(&array)
+            .and_then(in_sink_layout)
+            .map_err(|e| e.offset_rows(chunk.first_row() + first as u64))?;
         let indices = &routes[batch];
         batch += 1;
         for (slot, column) in columns.iter().enumerate() {
@@ -371,4 +375,15 @@ fn part(
         }
         Ok(())
     })
+}
+
+/// Only text goes to the sink by code.
+fn in_sink_layout(columns: Vec<ArrayRef>) -> Result<Vec<ArrayRef>> {
+    // the sink takes codes
+    let plain = |array: ArrayRef| match array.data_type() {
+        DataType::Dictionary(_, values) if **values != DataType::Utf8 => cast(&array, values),
+        _ => Ok(array),
+    };
+    let columns: std::result::Result<_, _> = columns.into_iter().map(plain).collect();
+    columns.map_err(|e| Error::failed("expanding a dictionary", e))
 }
