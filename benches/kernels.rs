@@ -3,7 +3,8 @@
 use std::hint::black_box;
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, DictionaryArray, Float64Array, Int64Array, RecordBatch, StringArray};
+use arrow::array::{Array, ArrayRef, DictionaryArray, Float64Array, Int32Array, Int64Array, RecordBatch, StringArray};
+use arrow::compute::cast;
 use arrow::datatypes::{DataType, Field, Int32Type, Schema};
 use bytes::Bytes;
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
@@ -72,6 +73,38 @@ fn statistics(c: &mut Criterion) {
         group.bench_function(name, |b| {
             let empty = || ColumnState::new(array.data_type(), VocabularyNeed::Count);
             b.iter_batched_ref(empty, |state| state.update(black_box(&array)), BatchSize::SmallInput);
+        });
+    }
+    group.finish();
+}
+
+/// Numbers of which `distinct` are different, by code.
+fn coded_numbers(distinct: usize) -> DictionaryArray<Int32Type> {
+    let mut random = Random(7);
+    let values: Float64Array = (0..distinct).map(|_| Some((random.unit() * 1e5).round() / 100.0)).collect();
+    // Few values are frequent, as in data.
+    let skewed = |unit: f64| (unit * unit * distinct as f64) as i32;
+    let keys: Int32Array = (0..ROWS).map(|_| Some(skewed(random.unit()))).collect();
+    DictionaryArray::new(keys, Arc::new(values))
+}
+
+fn codes(c: &mut Criterion) {
+    let mut group = c.benchmark_group("codes");
+    group.throughput(Throughput::Elements(ROWS as u64));
+    for distinct in [20, 700, 10_000] {
+        let codes = coded_numbers(distinct);
+        let plain = cast(&codes, &DataType::Float64).expect("numbers");
+        let mut run = |layout: &str, update: &dyn Fn(&mut ColumnState)| {
+            group.bench_function(format!("{distinct} numbers, {layout}"), |b| {
+                let empty = || ColumnState::new(&DataType::Float64, VocabularyNeed::Count);
+                b.iter_batched_ref(empty, update, BatchSize::SmallInput);
+            });
+        };
+        run("plain", &|state| state.update(black_box(&plain)).expect("numbers"));
+        run("by code", &|state| state.update(black_box(&codes)).expect("numbers"));
+        run("expanded", &|state| {
+            let plain = cast(black_box(&codes), &DataType::Float64).expect("numbers");
+            state.update(&plain).expect("numbers");
         });
     }
     group.finish();
@@ -211,5 +244,5 @@ fn decoding(c: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(kernels, statistics, vocabulary, hashing, splitting, decoding);
+criterion_group!(kernels, statistics, codes, vocabulary, hashing, splitting, decoding);
 criterion_main!(kernels);

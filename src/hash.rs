@@ -69,6 +69,11 @@ pub fn fields(array: &dyn Array, out: &mut Vec<u64>) -> Result<()> {
         DataType::Dictionary(_, _) => {
             let dictionary = as_int32_dictionary(array)?;
             let dictionary = dictionary.as_dictionary::<Int32Type>();
+            // A value is hashed once an array, and never one more than the array has rows.
+            if dictionary.values().len() > dictionary.len() {
+                let plain = cast(dictionary, dictionary.values().data_type());
+                return fields(&plain.map_err(|e| Error::failed("reading a dictionary", e))?, out);
+            }
             let mut of_values = Vec::with_capacity(dictionary.values().len());
             fields(dictionary.values().as_ref(), &mut of_values)?;
             let absent = missing();

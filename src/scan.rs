@@ -15,7 +15,7 @@ use crate::observe::Event;
 use crate::schema::{self, ShardFields};
 use crate::source::{Chunk, Decoded, Opened, Shard};
 use crate::spec::{Recipe, SplitKind};
-use crate::state::{ColumnState, Summary, VocabularyNeed};
+use crate::state::{CodeCounts, ColumnState, Counted, Summary, VocabularyNeed};
 use crate::store::LedgerWriter;
 use crate::strata::{Ids, ShardStrata, Stratum};
 use crate::transform::{self, Need};
@@ -92,6 +92,31 @@ pub struct ColumnSummary {
 impl ColumnSummary {
     fn new(data_type: &DataType, need: VocabularyNeed) -> Self {
         Self { state: ColumnState::new(data_type, need), value_bytes: 0 }
+    }
+
+    /// Adds the rows of an array; those of a dictionary are counted in `codes` until another one comes, or until they are
+    /// taken by [`ColumnSummary::update_counted`].
+    fn update(&mut self, array: &ArrayRef, codes: &mut CodeCounts) -> Result<()> {
+        if let Some(dictionary) = array.as_any_dictionary_opt() {
+            return codes.add(dictionary)?.map_or(Ok(()), |counted| self.update_counted(&counted));
+        }
+        self.value_bytes += match array.data_type() {
+            DataType::Utf8 => array.as_string::<i32>().value_data().len() as u64,
+            DataType::Binary => array.as_binary::<i32>().value_data().len() as u64,
+            _ => 0,
+        };
+        self.state.update(array)
+    }
+
+    fn update_counted(&mut self, counted: &Counted) -> Result<()> {
+        let lengths = match counted.values().data_type() {
+            DataType::Utf8 => counted.values().as_string::<i32>().offsets().lengths().collect(),
+            DataType::Binary => counted.values().as_binary::<i32>().offsets().lengths().collect(),
+            _ => Vec::new(),
+        };
+        let bytes = lengths.iter().zip(counted.counts()).map(|(length, rows)| *length as u64 * u64::from(*rows));
+        self.value_bytes += bytes.sum::<u64>();
+        self.state.update_counted(counted)
     }
 
     /// Adds what another summary of the same column has seen.
@@ -261,9 +286,9 @@ fn scan_column(chunk: &Chunk, collect: &Collect, at: usize, summary: &mut Column
     let (is_key, is_stratum, is_label) =
         (collect.key.contains(&at), collect.stratify.contains(&at), collect.label == Some(at));
     let mut part = Part::default();
+    let mut codes = CodeCounts::default();
     chunk.for_each_array(&collect.schema, at, &mut |_, array| {
-        summary.state.update(&array)?;
-        summary.value_bytes += value_bytes(&array);
+        summary.update(&array, &mut codes)?;
         if is_key {
             hash::fields(&array, &mut part.hashes)?;
         }
@@ -278,20 +303,9 @@ fn scan_column(chunk: &Chunk, collect: &Collect, at: usize, summary: &mut Column
         }
         Ok(())
     })?;
+    let counted = codes.finish().and_then(|counted| counted.map_or(Ok(()), |counted| summary.update_counted(&counted)));
+    counted.map_err(|e| e.in_shard(chunk.shard()).in_column(collect.schema.field(at).name()))?;
     Ok(part)
-}
-
-/// Bytes of the texts of an array.
-fn value_bytes(array: &ArrayRef) -> u64 {
-    match array.data_type() {
-        DataType::Utf8 => array.as_string::<i32>().value_data().len() as u64,
-        DataType::Binary => array.as_binary::<i32>().value_data().len() as u64,
-        DataType::Dictionary(_, _) => array.as_dictionary_opt::<Int32Type>().map_or(0, |dictionary| {
-            let Some(values) = dictionary.values().as_string_opt::<i32>() else { return 0 };
-            dictionary.keys().iter().flatten().map(|key| values.value_length(key as usize) as u64).sum()
-        }),
-        _ => 0,
-    }
 }
 
 /// Whether each row has a label: NaN is none.

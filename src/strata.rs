@@ -4,8 +4,9 @@
 
 use std::borrow::Cow;
 use std::cmp::Ordering;
+use std::sync::Arc;
 
-use arrow::array::{Array, AsArray};
+use arrow::array::{Array, ArrayRef, AsArray, StringArray};
 use arrow::datatypes::{DataType, Int32Type};
 use hashbrown::HashMap;
 use serde::{Deserialize, Serialize};
@@ -13,6 +14,7 @@ use serde::{Deserialize, Serialize};
 use crate::error::{Error, Result};
 use crate::hash::canonical_text;
 use crate::split::NO_STRATUM;
+use crate::state::is_same;
 
 /// Most strata of a job.
 pub const MOST_STRATA: usize = 1_000_000;
@@ -22,10 +24,28 @@ pub const MOST_STRATA: usize = 1_000_000;
 pub struct Ids {
     index: HashMap<String, u32>,
     missing: Option<u32>,
+    dictionary: Option<Coded>,
     /// The distinct values; nothing for a missing one.
     pub values: Vec<Option<String>>,
     /// One id a row.
     pub rows: Vec<u32>,
+}
+
+/// A dictionary that rows came in, kept for the next array: its values are formatted once.
+#[derive(Debug)]
+struct Coded {
+    /// Held, so that another dictionary cannot take its address.
+    values: ArrayRef,
+    text: StringArray,
+    /// The ids of the values that a row had.
+    ids: Vec<Option<u32>>,
+}
+
+impl Coded {
+    fn new(values: &ArrayRef) -> Result<Self> {
+        let text = canonical_text(values)?.into_owned();
+        Ok(Self { values: Arc::clone(values), ids: vec![None; text.len()], text })
+    }
 }
 
 impl Ids {
@@ -35,8 +55,11 @@ impl Ids {
     /// [`Error::Failed`] for a type that has no canonical text.
     pub fn append(&mut self, array: &dyn Array) -> Result<()> {
         if let Some(dictionary) = array.as_dictionary_opt::<Int32Type>() {
-            let values = canonical_text(dictionary.values().as_ref())?;
-            let mut ids: Vec<Option<u32>> = vec![None; values.len()];
+            let mut known = match self.dictionary.take() {
+                Some(known) if is_same(&known.values, dictionary.values()) => known,
+                _ => Coded::new(dictionary.values())?,
+            };
+            let Coded { text: values, ids, .. } = &mut known;
             for key in dictionary.keys() {
                 let id = match key {
                     None => self.id(None),
@@ -50,6 +73,7 @@ impl Ids {
                 };
                 self.rows.push(id);
             }
+            self.dictionary = Some(known);
             return Ok(());
         }
         let text: Cow<'_, _> = canonical_text(array)?;

@@ -21,7 +21,7 @@ use crate::sink::text;
 use crate::source::Chunk;
 use crate::spec::{OutputFormat, Recipe};
 use crate::split::DROPPED;
-use crate::transform::Lane;
+use crate::transform::{Lane, LaneRun};
 use crate::windows::{Window, Windows};
 
 /// Pieces that may wait for the disk.
@@ -379,8 +379,9 @@ fn transform(
     input: &SchemaRef,
     give: &mut dyn FnMut(&[ArrayRef]) -> Result<()>,
 ) -> Result<()> {
+    let mut lane_run = LaneRun::new(lane);
     chunk.for_each_array(input, lane.input, &mut |first, array| {
-        give(&lane.apply(&array).map_err(|e| e.offset_rows(chunk.first_row() + first as u64))?)
+        give(&lane_run.apply(&array).map_err(|e| e.offset_rows(chunk.first_row() + first as u64))?)
     })
 }
 

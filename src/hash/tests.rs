@@ -56,3 +56,14 @@ fn missing_is_no_value() {
     assert_eq!(of(&with_null_value)[1..], [absent, absent]);
     assert_ne!(of(&StringArray::from(vec![""]))[0], absent);
 }
+
+#[test]
+fn codes_hash_as_their_values_however_long_the_dictionary() {
+    let keys = || Int32Array::from(vec![Some(2), None, Some(0), Some(1), Some(3), Some(2)]);
+    let floats = Float64Array::from(vec![Some(1.5), Some(f64::NAN), Some(-0.0), None]);
+    let longer: Float64Array = floats.iter().chain((0..9).map(|more| Some(f64::from(more)))).collect();
+    let expected = of(&Float64Array::from(vec![Some(0.0), None, Some(1.5), None, None, Some(0.0)]));
+    for values in [floats, longer] {
+        assert_eq!(of(&DictionaryArray::<Int32Type>::new(keys(), Arc::new(values))), expected);
+    }
+}

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::Summary;
+use super::codes::{CodeCounts, Counted};
 use super::distinct::{Distinct, EXACT_LIMIT};
 use super::number::NumberKind;
 use super::numeric::NumberState;
@@ -110,8 +111,41 @@ impl ColumnState {
     }
 }
 
+impl ColumnState {
+    /// Adds the rows of a dictionary-encoded column, as if their values had come one by one.
+    ///
+    /// # Errors
+    /// [`Error::Data`] when the values are of another type than the summary was made for.
+    pub fn update_counted(&mut self, counted: &Counted) -> Result<()> {
+        let values = counted.values();
+        match &mut self.values {
+            Values::Null if *values.data_type() != DataType::Null => return Err(unexpected("nulls only", values)),
+            Values::Null | Values::Opaque => {}
+            Values::Bool { r#true, r#false } => {
+                let plain = values.as_boolean_opt().ok_or_else(|| unexpected("booleans", values))?;
+                for (value, count) in plain.values().iter().zip(counted.counts()) {
+                    *(if value { &mut *r#true } else { &mut *r#false }) += u64::from(*count);
+                }
+            }
+            Values::Number(state) => state.update_counted(counted)?,
+            Values::Text(state) => state.update_counted(counted)?,
+            // How often a value is there does not count.
+            Values::Time(state) => state.update(values)?,
+            Values::Binary(distinct) => update_binary(distinct, values)?,
+        }
+        self.rows += counted.rows();
+        self.nulls += counted.nulls();
+        Ok(())
+    }
+}
+
 impl Summary for ColumnState {
     fn update(&mut self, array: &dyn Array) -> Result<()> {
+        if let Some(dictionary) = array.as_any_dictionary_opt() {
+            let mut counts = CodeCounts::default();
+            counts.add(dictionary)?;
+            return counts.finish()?.map_or(Ok(()), |counted| self.update_counted(&counted));
+        }
         match &mut self.values {
             Values::Null if *array.data_type() != DataType::Null => return Err(unexpected("nulls only", array)),
             Values::Null | Values::Opaque => {}
@@ -168,15 +202,6 @@ impl Summary for ColumnState {
 
 /// Byte strings are told apart by their 64-bit hash: two of 2048 collide once in 10^13 columns.
 fn update_binary(distinct: &mut Distinct, array: &dyn Array) -> Result<()> {
-    if let DataType::Dictionary(..) = array.data_type() {
-        let dictionary = array.as_any_dictionary();
-        let used = super::text::code_counts(dictionary);
-        let values = dictionary.values();
-        let seen: Vec<bool> = used.iter().map(|count| *count > 0).collect();
-        let seen = arrow::array::BooleanArray::from(seen);
-        let kept = arrow::compute::filter(values, &seen).map_err(|e| Error::failed("reading a dictionary", e))?;
-        return update_binary(distinct, &kept);
-    }
     let hashes: Vec<u64> = match array.data_type() {
         DataType::Binary => array.as_binary::<i32>().iter().flatten().map(xxh3_64).collect(),
         DataType::LargeBinary => array.as_binary::<i64>().iter().flatten().map(xxh3_64).collect(),

@@ -19,13 +19,21 @@ pub(super) struct Scratch {
     pub tables: Tables,
     pub floats: Vec<f64>,
     pub more_floats: Vec<f64>,
+    pub counts: Vec<u32>,
     pub ints: Vec<i64>,
     pub uints: Vec<u64>,
 }
 
 impl Scratch {
     pub(super) fn new() -> Self {
-        Self { tables: Tables::new(), floats: Vec::new(), more_floats: Vec::new(), ints: Vec::new(), uints: Vec::new() }
+        Self {
+            tables: Tables::new(),
+            floats: Vec::new(),
+            more_floats: Vec::new(),
+            counts: Vec::new(),
+            ints: Vec::new(),
+            uints: Vec::new(),
+        }
     }
 }
 
@@ -76,16 +84,15 @@ pub(super) fn times<'a>(array: &'a PlainArray, buffer: &'a mut Vec<i64>) -> Opti
     }
 }
 
-/// An array without a dictionary, and of a width that a slice can be taken of.
+/// An array of a width that a slice can be taken of.
 pub(super) struct PlainArray {
     data: ArrayData,
 }
 
 impl PlainArray {
-    /// Unpacks dictionaries, and turns half floats and decimals into doubles.
+    /// Turns half floats and decimals into doubles.
     pub(super) fn new(array: &dyn Array) -> Result<Self> {
         let plain = match array.data_type() {
-            DataType::Dictionary(_, value) => return Self::new(&recast(array, value)?),
             data_type if data_type == &DataType::Float16 || data_type.is_decimal() => {
                 recast(array, &DataType::Float64)?
             }

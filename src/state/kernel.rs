@@ -74,6 +74,20 @@ impl Found {
         self.max.max(-self.min)
     }
 
+    /// What was found in `block` once, found as often as its counts say.
+    fn weighted(mut self, block: &[f64], counts: &[u32]) -> Self {
+        if self.special() > 0 {
+            let rows = |is: fn(f64) -> bool| {
+                let special = block.iter().zip(counts).filter(|(value, _)| is(**value));
+                special.map(|(_, count)| u64::from(*count)).sum()
+            };
+            self.nan = rows(f64::is_nan);
+            self.pos_inf = rows(|value| value == f64::INFINITY);
+            self.neg_inf = rows(|value| value == f64::NEG_INFINITY);
+        }
+        self
+    }
+
     fn join(&mut self, other: &Self) {
         self.nan += other.nan;
         self.pos_inf += other.pos_inf;
@@ -130,6 +144,61 @@ impl Tables {
         }
     }
 
+    /// As [`Tables::floats`], each value as often as its count says: in all fewer than 2^32 times.
+    pub(super) fn counted_floats(
+        &mut self,
+        values: &[f64],
+        counts: &[u32],
+        sum: &mut ExactSum,
+        squares: &mut ExactSum,
+    ) -> Found {
+        let mut found = Found::NOTHING;
+        let mut tabled = Found::NOTHING;
+        let (mut whole_sum, mut whole_squares) = (0i64, 0u128);
+        let mut since_fold = 0;
+        for (block, counts) in values.chunks(BLOCK).zip(counts.chunks(BLOCK)) {
+            let survey = survey(block).weighted(block, counts);
+            found.join(&survey);
+            let rows: u64 = counts.iter().map(|count| u64::from(*count)).sum();
+            if rows > FOLD as u64 {
+                // So many rows pay for sums the slow way.
+                block.iter().zip(counts).for_each(|(value, count)| {
+                    sum.add_times(*value, u64::from(*count));
+                    squares.add_square_times(*value, u64::from(*count));
+                });
+            } else if survey.whole && survey.special() == 0 && survey.largest() <= SMALL_WHOLE {
+                let (block_sum, block_squares) = counted_small_whole_sums(block, counts);
+                whole_sum += block_sum;
+                whole_squares += u128::from(block_squares);
+            } else {
+                if since_fold + rows > FOLD as u64 {
+                    self.fold(&tabled, sum, squares);
+                    (tabled, since_fold) = (Found::NOTHING, 0);
+                }
+                since_fold += rows;
+                tabled.join(&survey);
+                self.take_counted(block, counts);
+            }
+        }
+        sum.add_i128(i128::from(whole_sum), 0);
+        squares.add_u128(whole_squares, 0);
+        self.fold(&tabled, sum, squares);
+        found
+    }
+
+    fn take_counted(&mut self, block: &[f64], counts: &[u32]) {
+        let [even, odd] = &mut *self.pair;
+        let (pairs, last) = block.as_chunks::<2>();
+        let (count_pairs, last_counts) = counts.as_chunks::<2>();
+        for (&[first, second], &[first_count, second_count]) in pairs.iter().zip(count_pairs) {
+            take_times(even, first, first_count);
+            take_times(odd, second, second_count);
+        }
+        for (&value, &count) in last.iter().zip(last_counts) {
+            take_times(even, value, count);
+        }
+    }
+
     /// Moves the entries of the exponents in `tabled` to the sums, and clears what infinities and NaN left.
     fn fold(&mut self, tabled: &Found, sum: &mut ExactSum, squares: &mut ExactSum) {
         let [even, odd] = &mut *self.pair;
@@ -169,6 +238,17 @@ fn take_one(table: &mut Table, value: f64) {
     let entry = &mut table[index];
     entry.sum = entry.sum.wrapping_add(u128::from(mantissa));
     entry.squares = entry.squares.wrapping_add(u128::from(mantissa) * u128::from(mantissa));
+}
+
+/// `times` up to [`FOLD`], since the last fold in all.
+#[inline(always)]
+fn take_times(table: &mut Table, value: f64, times: u32) {
+    let bits = value.to_bits();
+    let index = (bits >> 52) as usize;
+    let mantissa = u128::from(bits & ((1 << 52) - 1) | u64::from(index & 0x7ff != 0) << 52);
+    let entry = &mut table[index];
+    entry.sum = entry.sum.wrapping_add(mantissa * u128::from(times));
+    entry.squares = entry.squares.wrapping_add((mantissa * mantissa).wrapping_mul(u128::from(times)));
 }
 
 /// Range, specials and wholeness of a block. Written by lanes, because the compiler may not reorder float comparisons.
@@ -252,6 +332,15 @@ fn small_whole_sums(block: &[f64]) -> (f64, f64) {
     (sum.iter().sum::<f64>() + rest_sum, squares.iter().sum::<f64>() + rest_squares)
 }
 
+/// As [`small_whole_sums`], with up to 2^20 rows in all: the sums stay below 2^60.
+fn counted_small_whole_sums(block: &[f64], counts: &[u32]) -> (i64, u64) {
+    block.iter().zip(counts).fold((0, 0), |(sum, squares), (value, count)| {
+        // At most 2^20, as the survey found: one instruction where 64 bits take several.
+        let (value, count) = (i64::from(*value as i32), i64::from(*count));
+        (sum + value * count, squares + (value * value * count) as u64)
+    })
+}
+
 /// A 64-bit integer type of a column.
 pub(super) trait Integer: Copy + Ord + Into<i128> {
     /// The magnitude, which fits in 64 bits for both signed and unsigned integers.
@@ -326,5 +415,30 @@ pub(super) fn integers<T: Integer>(values: &[T], sum: &mut ExactSum, squares: &m
     sum.add_i128(total, 0);
     squares.add_u128(square_total, 0);
     squares.add_u128(u128::from(carries), 128);
+    Some((min, max))
+}
+
+/// As [`integers`], each value as often as its count says: in all fewer than 2^32 times.
+pub(super) fn counted_integers<T: Integer>(
+    values: &[T],
+    counts: &[u32],
+    sum: &mut ExactSum,
+    squares: &mut ExactSum,
+) -> Option<(T, T)> {
+    let first = *values.first()?;
+    let (mut min, mut max) = (first, first);
+    // The halves of the squares apart, so that 2^32 of them need no carries.
+    let (mut total, mut low, mut high) = (0i128, 0u128, 0u128);
+    for (&value, &count) in values.iter().zip(counts) {
+        (min, max) = (min.min(value), max.max(value));
+        let magnitude = u128::from(value.magnitude());
+        let square = magnitude * magnitude;
+        total += value.into() * i128::from(count);
+        low += u128::from(square as u64) * u128::from(count);
+        high += (square >> 64) * u128::from(count);
+    }
+    sum.add_i128(total, 0);
+    squares.add_u128(low, 0);
+    squares.add_u128(high, 64);
     Some((min, max))
 }

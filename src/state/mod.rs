@@ -4,6 +4,7 @@
 //! cut into batches and shards, or on which thread saw them. Sums are integers ([`ExactSum`]) and round once, when asked
 //! for a result; sets become sketches by their size alone. Equal content serialises to equal bytes.
 
+mod codes;
 mod column;
 mod dense;
 mod distinct;
@@ -26,6 +27,8 @@ use arrow::array::Array;
 
 use crate::error::Result;
 
+pub(crate) use codes::is_same;
+pub use codes::{CodeCounts, Counted};
 pub use column::{ColumnState, Values, VocabularyNeed};
 pub use distinct::{Distinct, EXACT_LIMIT};
 pub use exact_sum::ExactSum;

@@ -5,7 +5,7 @@ use num_bigint::{BigInt, BigUint};
 use serde::{Deserialize, Serialize};
 
 use super::exact_sum::ExactSum;
-use super::kernel::{self, Integer, Tables};
+use super::kernel::{self, Found, Integer, Tables};
 use super::ratio::ratio_to_f64;
 
 /// The first two moments and the range of a multiset of numbers. `default()` is the empty multiset, the identity of
@@ -48,10 +48,24 @@ impl Default for Moments {
     }
 }
 
+fn rows(counts: &[u32]) -> u64 {
+    counts.iter().map(|count| u64::from(*count)).sum()
+}
+
 impl Moments {
     pub(super) fn update_floats(&mut self, values: &[f64], tables: &mut Tables) {
         let found = tables.floats(values, &mut self.sum, &mut self.squares);
-        self.count += values.len() as u64 - found.nan - found.pos_inf - found.neg_inf;
+        self.take(values.len() as u64, &found);
+    }
+
+    /// Adds each of `values` as often as its count says, in all fewer than 2^32 times.
+    pub(super) fn update_counted_floats(&mut self, values: &[f64], counts: &[u32], tables: &mut Tables) {
+        let found = tables.counted_floats(values, counts, &mut self.sum, &mut self.squares);
+        self.take(rows(counts), &found);
+    }
+
+    fn take(&mut self, rows: u64, found: &Found) {
+        self.count += rows - found.nan - found.pos_inf - found.neg_inf;
         self.nan += found.nan;
         self.pos_inf += found.pos_inf;
         self.neg_inf += found.neg_inf;
@@ -64,6 +78,15 @@ impl Moments {
     pub(super) fn update_integers<T: Integer>(&mut self, values: &[T]) -> Option<(T, T)> {
         let (min, max) = kernel::integers(values, &mut self.sum, &mut self.squares)?;
         self.count += values.len() as u64;
+        self.min = self.min.min(min.to_f64());
+        self.max = self.max.max(max.to_f64());
+        Some((min, max))
+    }
+
+    /// As [`Moments::update_integers`], each of `values` as often as its count says.
+    pub(super) fn update_counted_integers<T: Integer>(&mut self, values: &[T], counts: &[u32]) -> Option<(T, T)> {
+        let (min, max) = kernel::counted_integers(values, counts, &mut self.sum, &mut self.squares)?;
+        self.count += rows(counts);
         self.min = self.min.min(min.to_f64());
         self.max = self.max.max(max.to_f64());
         Some((min, max))

@@ -76,6 +76,15 @@ impl NumberVocabulary {
         }
     }
 
+    /// Counts each of the numbers as often as its count says, which is never zero.
+    pub(super) fn update_counted<T: Copy>(&mut self, values: &[T], counts: &[u32], key: impl Fn(T) -> u64) {
+        for (&value, &count) in values.iter().zip(counts) {
+            if !self.add(key(value), u64::from(count)) {
+                return;
+            }
+        }
+    }
+
     /// Adds the numbers of another column of the same kind and limit.
     pub fn merge(&mut self, other: &Self) {
         debug_assert_eq!((self.kind, self.limit), (other.kind, other.limit), "vocabularies of two kinds");

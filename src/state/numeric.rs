@@ -4,6 +4,7 @@ use arrow::array::Array;
 use serde::{Deserialize, Serialize};
 
 use super::Summary;
+use super::codes::Counted;
 use super::column::{VocabularyNeed, other_need, unexpected};
 use super::dense::{self, PlainArray, SCRATCH};
 use super::distinct::Distinct;
@@ -105,6 +106,59 @@ impl NumberState {
         self.distinct.update(values, number::uint_identity);
         if let Some(vocabulary) = &mut self.vocabulary {
             vocabulary.update(values, |value| value);
+        }
+    }
+
+    /// Adds each value as often as it was counted.
+    pub(super) fn update_counted(&mut self, counted: &Counted) -> Result<()> {
+        let plain = PlainArray::new(counted.values())?;
+        let counts = counted.counts();
+        SCRATCH.with_borrow_mut(|scratch| {
+            match self.kind {
+                NumberKind::Float => {
+                    let values = dense::floats(&plain, &mut scratch.floats);
+                    let values = values.ok_or_else(|| unexpected("floats", counted.values()))?;
+                    let nan = self.moments.nan;
+                    self.moments.update_counted_floats(values, counts, &mut scratch.tables);
+                    let (mut values, mut counts) = (values, counts);
+                    if self.moments.nan > nan {
+                        (scratch.more_floats, scratch.counts) =
+                            values.iter().zip(counts).filter(|(value, _)| !value.is_nan()).unzip();
+                        (values, counts) = (&scratch.more_floats, &scratch.counts);
+                    }
+                    self.take_counted(values, counts, number::float_identity, number::float_key);
+                }
+                NumberKind::Int => {
+                    let values = dense::ints(&plain, &mut scratch.ints);
+                    let values = values.ok_or_else(|| unexpected("signed integers", counted.values()))?;
+                    if let Some((min, max)) = self.moments.update_counted_integers(values, counts) {
+                        self.stretch(number::int_key(min), number::int_key(max));
+                    }
+                    self.take_counted(values, counts, number::int_identity, number::int_key);
+                }
+                NumberKind::UInt => {
+                    let values = dense::uints(&plain, &mut scratch.uints);
+                    let values = values.ok_or_else(|| unexpected("unsigned integers", counted.values()))?;
+                    if let Some((min, max)) = self.moments.update_counted_integers(values, counts) {
+                        self.stretch(min, max);
+                    }
+                    self.take_counted(values, counts, number::uint_identity, |value| value);
+                }
+            }
+            Ok(())
+        })
+    }
+
+    fn take_counted<T: Copy>(
+        &mut self,
+        values: &[T],
+        counts: &[u32],
+        identity: impl Fn(T) -> u64,
+        key: impl Fn(T) -> u64,
+    ) {
+        self.distinct.update(values, identity);
+        if let Some(vocabulary) = &mut self.vocabulary {
+            vocabulary.update_counted(values, counts, key);
         }
     }
 

@@ -3,10 +3,10 @@
 
 use std::sync::{Arc, OnceLock};
 
-use arrow::array::{Array, ArrayRef, AsArray, StringArray};
+use arrow::array::{Array, ArrayRef, AsArray};
 use arrow::buffer::NullBuffer;
 use arrow::compute::cast;
-use arrow::datatypes::{DataType, Float64Type, Int32Type, Int64Type, UInt64Type};
+use arrow::datatypes::{DataType, Float64Type, Int64Type, UInt64Type};
 use hashbrown::{HashMap, HashTable};
 use serde::{Deserialize, Serialize};
 use xxhash_rust::xxh3::xxh3_64;
@@ -174,7 +174,7 @@ impl CategoryMap {
         Self { categories, codes, table: OnceLock::new() }
     }
 
-    /// The code of every row of `array`, which has the type that the categories are of, or is a dictionary of it.
+    /// The code of every row of `array`, which has the type that the categories are of.
     ///
     /// # Errors
     /// [`Error::Failed`] for an array of another type.
@@ -185,7 +185,6 @@ impl CategoryMap {
                 let array = array.as_string::<i32>();
                 rows(array.len(), array.nulls(), |row| self.text(table, array.value(row)))
             }
-            (DataType::Dictionary(..), Categories::Text(_)) => self.find_in_dictionary(table, array)?,
             (DataType::Boolean, Categories::Bool(_)) => {
                 let array = array.as_boolean();
                 rows(array.len(), array.nulls(), |row| table.number(u64::from(array.value(row))))
@@ -218,25 +217,6 @@ impl CategoryMap {
         };
         let special = codes.iter().fold(0, |signs, code| signs | code) < 0;
         Ok(Found { codes, special })
-    }
-
-    /// Each dictionary value is looked up once, unless the dictionary is longer than the array.
-    fn find_in_dictionary(&self, table: &Table, array: &ArrayRef) -> Result<Vec<i32>> {
-        let array = array
-            .as_any_dictionary_opt()
-            .and_then(|_| array.as_dictionary_opt::<Int32Type>())
-            .ok_or_else(|| Error::failed("cannot encode", "a dictionary whose keys are not Int32"))?;
-        let values: &StringArray = array
-            .values()
-            .as_string_opt()
-            .ok_or_else(|| Error::failed("cannot encode", "a dictionary whose values are not Utf8"))?;
-        let keys = array.keys().values();
-        let code = |at: usize| if values.is_null(at) { MISSING } else { self.text(table, values.value(at)) };
-        if values.len() > array.len() {
-            return Ok(rows(array.len(), array.nulls(), |row| code(keys[row] as usize)));
-        }
-        let mapped: Vec<i32> = (0..values.len()).map(code).collect();
-        Ok(rows(array.len(), array.nulls(), |row| mapped[keys[row] as usize]))
     }
 
     fn text(&self, table: &Table, value: &str) -> i32 {

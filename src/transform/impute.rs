@@ -3,10 +3,7 @@
 
 use std::sync::Arc;
 
-use arrow::array::{
-    Array, ArrayRef, AsArray, BooleanArray, DictionaryArray, Int32Array, PrimitiveArray, StringArray, StringBuilder,
-    UInt8Array,
-};
+use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, PrimitiveArray, StringArray, StringBuilder, UInt8Array};
 use arrow::compute::cast;
 use arrow::datatypes::{
     ArrowPrimitiveType, DataType, Float16Type, Float32Type, Float64Type, Int8Type, Int16Type, Int32Type, Int64Type,
@@ -78,20 +75,14 @@ macro_rules! by_type {
 }
 
 impl Impute {
-    /// The array with every missing value filled; text keeps its layout, plain or dictionary.
+    /// The array with every missing value filled.
     ///
     /// # Errors
     /// [`Error::Failed`] for an array of another type than the fit was made for.
     pub fn apply(&self, array: &ArrayRef) -> Result<ArrayRef> {
         let refuse = || Error::failed("cannot impute a column", format!("{} with {:?}", array.data_type(), self.fill));
         if let Fill::Text(fill) = &self.fill {
-            return match array.data_type() {
-                DataType::Utf8 => Ok(fill_text(array.as_string(), fill)),
-                DataType::Dictionary(..) => {
-                    array.as_dictionary_opt().ok_or_else(refuse).and_then(|array| fill_dictionary(array, fill))
-                }
-                _ => Err(refuse()),
-            };
+            return array.as_string_opt().map(|array| fill_text(array, fill)).ok_or_else(refuse);
         }
         if let Fill::Bool(fill) = self.fill {
             let array = array.as_boolean_opt().ok_or_else(refuse)?;
@@ -177,29 +168,6 @@ fn fill_text(array: &StringArray, fill: &str) -> ArrayRef {
     let mut filled = StringBuilder::with_capacity(array.len(), bytes);
     array.iter().for_each(|value| filled.append_value(value.unwrap_or(fill)));
     Arc::new(filled.finish())
-}
-
-/// Only keys change, and at most one value is appended to the dictionary.
-fn fill_dictionary(array: &DictionaryArray<Int32Type>, fill: &str) -> Result<ArrayRef> {
-    let refuse = |cause: &str| Error::failed("cannot impute a column", cause.to_string());
-    let values: &StringArray =
-        array.values().as_string_opt().ok_or_else(|| refuse("its dictionary does not hold plain text"))?;
-    let missing = |key: i32| values.is_null(key as usize);
-    let keys = array.keys();
-    if keys.null_count() == 0 && (values.null_count() == 0 || !keys.values().iter().any(|key| missing(*key))) {
-        return Ok(Arc::new(array.clone()));
-    }
-    let there = (0..values.len()).find(|at| values.is_valid(*at) && values.value(*at) == fill);
-    let with_fill = match there {
-        Some(_) => values.clone(),
-        None => values.iter().chain([Some(fill)]).collect(),
-    };
-    let fill_key =
-        i32::try_from(there.unwrap_or(values.len())).map_err(|e| Error::failed("cannot impute a column", e))?;
-    let filled: Vec<i32> = keys.iter().map(|key| key.filter(|key| !missing(*key)).unwrap_or(fill_key)).collect();
-    DictionaryArray::try_new(Int32Array::from(filled), Arc::new(with_fill))
-        .map(|array| Arc::new(array) as ArrayRef)
-        .map_err(|e| Error::failed("cannot impute a column", e))
 }
 
 /// 1 where the array's value is missing, else 0.

@@ -18,7 +18,7 @@
 //!   already taken is refused. The category 0.0 includes −0.0 and is named `0.0`.
 //!
 //! Everything here is pure: no I/O, no threads, no clock. A lane's result depends on the values of the array only, never on
-//! the batch they came in or on whether text came as a dictionary.
+//! the batch they came in or on whether they came in a dictionary.
 
 pub mod categories;
 mod column;
@@ -28,6 +28,7 @@ mod observed;
 pub mod one_hot;
 pub mod ordinal;
 mod parameters;
+mod run;
 pub mod scale;
 mod select;
 mod type_name;
@@ -38,7 +39,6 @@ mod tests;
 use std::sync::Arc;
 
 use arrow::array::ArrayRef;
-use arrow::compute::cast;
 use arrow::datatypes::{DataType, Field, Schema};
 use serde::{Deserialize, Serialize};
 
@@ -47,10 +47,11 @@ pub use impute::Impute;
 pub use one_hot::OneHot;
 pub use ordinal::{LabelMap, Ordinal};
 pub use parameters::check;
+pub use run::LaneRun;
 pub use scale::Scale;
 pub use select::resolve;
 
-use crate::error::{Error, Result};
+use crate::error::Result;
 
 /// All fitted transforms of a job.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -93,7 +94,7 @@ pub enum Step {
 pub struct OutputColumn {
     /// Its name.
     pub name: String,
-    /// Its type. Text is Utf8, also where the lane hands on a dictionary.
+    /// Its type, also where the lane hands on a dictionary of it.
     #[serde(with = "type_name")]
     pub data_type: DataType,
     /// The lane it comes from.
@@ -124,22 +125,19 @@ impl Lane {
         self.steps.iter().filter(|step| matches!(step, Step::Impute(step) if step.indicator)).count()
     }
 
-    /// The lane's arrays for one array of its column, which has the type of the unified schema or, for text, is a
-    /// dictionary of it: the column itself or its one-hot columns, then its indicators of missing values.
+    /// The lane's arrays for one array of its column, which has the type of the unified schema or is a dictionary of it:
+    /// the column itself or its one-hot columns, then its indicators of missing values. What becomes of a dictionary is
+    /// one as a rule; only its codes can be null then. For many arrays of one dictionary there is [`LaneRun`].
     ///
     /// # Errors
     /// [`Error::Data`](crate::error::Error::Data) with the column and the row of `array` for a value that the fit never saw.
     pub fn apply(&self, array: &ArrayRef) -> Result<Vec<ArrayRef>> {
-        self.run(array).map_err(|e| e.in_column(&self.name))
+        LaneRun::new(self).apply(array)
     }
 
+    /// The steps on a plain array.
     fn run(&self, array: &ArrayRef) -> Result<Vec<ArrayRef>> {
-        let mut columns = vec![match array.data_type() {
-            DataType::Dictionary(_, values) if **values != DataType::Utf8 && !self.steps.is_empty() => {
-                cast(array, values).map_err(|e| Error::failed("unpacking a dictionary", e))?
-            }
-            _ => Arc::clone(array),
-        }];
+        let mut columns = vec![Arc::clone(array)];
         let mut indicators = Vec::new();
         for step in &self.steps {
             // Nothing comes after one-hot columns: fitting refuses it.

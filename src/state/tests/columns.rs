@@ -158,3 +158,74 @@ proptest! {
         assert_laws(&array, COUNT, seed);
     }
 }
+
+/// The rows of `values` that `codes` name; a null value may have a code, and a null code stands for no value.
+fn coded(values: &ArrayRef, codes: &[Option<usize>]) -> ArrayRef {
+    let valid: Vec<bool> = codes.iter().map(Option::is_some).collect();
+    // Under a null there is any code.
+    let keys = codes.iter().enumerate().map(|(row, code)| (code.unwrap_or(row) % values.len()) as i32);
+    let keys = Int32Array::new(keys.collect(), Some(valid.into()));
+    Arc::new(DictionaryArray::<Int32Type>::new(keys, Arc::clone(values)))
+}
+
+fn assert_codes_are_values(values: &ArrayRef, codes: &[Option<usize>]) {
+    let array = coded(values, codes);
+    let expanded = arrow::compute::cast(&array, values.data_type()).unwrap();
+    for need in [COUNT, VocabularyNeed::Exact { limit: 5 }, VocabularyNeed::Exact { limit: 100_000 }] {
+        let expected = scanned(&expanded, need);
+        assert_eq!(bytes(&scanned(&array, need)), bytes(&expected), "{}", values.data_type());
+        let mut state = ColumnState::new(array.data_type(), need);
+        let mut counts = CodeCounts::default();
+        for at in (0..array.len()).step_by(100) {
+            let part = array.slice(at, 100.min(array.len() - at));
+            assert!(counts.add(part.as_any_dictionary()).unwrap().is_none(), "one dictionary");
+        }
+        if let Some(counted) = counts.finish().unwrap() {
+            state.update_counted(&counted).unwrap();
+        }
+        assert_eq!(bytes(&state), bytes(&expected), "{}, in parts", values.data_type());
+    }
+}
+
+proptest! {
+    #[test]
+    fn codes_and_values_give_the_same_summary(
+        doubles in prop::collection::vec(doubles(), 1..40),
+        whole in prop::collection::vec(prop::option::weighted(0.9, any::<u64>()), 1..40),
+        shift in 0u32..64,
+        codes in prop::collection::vec(prop::option::weighted(0.9, 0usize..1000), 0..700),
+    ) {
+        use DataType as T;
+        let small: Vec<Option<u64>> = whole.iter().map(|value| value.map(|value| value >> shift)).collect();
+        let to = |array: &ArrayRef, types: &[DataType]| {
+            for data_type in types {
+                // What does not fit a type is null in it.
+                assert_codes_are_values(&arrow::compute::cast(array, data_type).unwrap(), &codes);
+            }
+        };
+        let payload = f64::from_bits(f64::NAN.to_bits() | 77);
+        let odd = [Some(payload), Some(-0.0), Some(0.0), None];
+        let floats: ArrayRef = Arc::new(doubles.into_iter().chain(odd).collect::<Float64Array>());
+        to(&floats, &[T::Float64, T::Float32, T::Float16, T::Boolean, T::Decimal128(20, 3)]);
+        let signed = small.iter().map(|value| value.map(|value| value as i64 * if value % 2 == 0 { 1 } else { -1 }));
+        let signed: ArrayRef = Arc::new(signed.collect::<Int64Array>());
+        to(&signed, &[T::Int64, T::Int32, T::Int16, T::Int8, T::Utf8, T::LargeUtf8, T::Utf8View, T::Binary]);
+        to(&signed, &[T::Timestamp(TimeUnit::Nanosecond, None), T::Date32, T::Date64, T::Duration(TimeUnit::Second)]);
+        let unsigned: ArrayRef = Arc::new(small.into_iter().collect::<UInt64Array>());
+        to(&unsigned, &[T::UInt64, T::UInt32, T::UInt16, T::UInt8]);
+        assert_codes_are_values(&(Arc::new(NullArray::new(3)) as ArrayRef), &codes);
+    }
+}
+
+/// More values than are counted exactly, blocks of more rows than a table entry holds, and tables that fold in between.
+#[test]
+fn long_dictionaries_and_frequent_codes_give_the_same_summary() {
+    let mut random = Random(5);
+    let values: ArrayRef = Arc::new(Float64Array::from_iter_values((0..9000).map(|_| random.unit() * 1e4 - 5e3)));
+    let spread: Vec<Option<usize>> = (0..20_000).map(|_| Some(random.next() as usize)).collect();
+    assert_codes_are_values(&values, &spread);
+    let frequent: Vec<Option<usize>> = (0..3 << 20).map(|row| Some(if row % 3 == 0 { row } else { 7 })).collect();
+    assert_codes_are_values(&values, &frequent);
+    assert_codes_are_values(&values.slice(0, 3000), &frequent[..3 << 18]);
+    assert_codes_are_values(&values.slice(0, 10), &spread);
+}

@@ -1,5 +1,6 @@
 //! The laws of transforms, on small tables.
 
+mod dictionaries;
 mod encode;
 mod impute;
 mod pipeline;
@@ -21,11 +22,11 @@ fn recipe(toml: &str) -> Recipe {
 }
 
 fn schema(columns: &[(&str, ArrayRef)]) -> Schema {
-    let plain = |array: &ArrayRef| match array.data_type() {
+    let plain_type = |array: &ArrayRef| match array.data_type() {
         DataType::Dictionary(_, values) => values.as_ref().clone(),
         other => other.clone(),
     };
-    Schema::new(columns.iter().map(|(name, array)| Field::new(*name, plain(array), true)).collect::<Vec<_>>())
+    Schema::new(columns.iter().map(|(name, array)| Field::new(*name, plain_type(array), true)).collect::<Vec<_>>())
 }
 
 /// Both passes' fit over one table.
@@ -58,15 +59,18 @@ fn applied(pipeline: &Pipeline, columns: &[(&str, ArrayRef)]) -> Result<Vec<(Str
         assert_eq!(lane.slots(), arrays.len());
     }
     let column = |column: &super::OutputColumn| {
-        let array = &lanes[column.lane][column.slot];
-        let data_type = match array.data_type() {
-            DataType::Dictionary(_, values) => values.as_ref(),
-            other => other,
-        };
-        assert_eq!(*data_type, column.data_type, "{}", column.name);
-        (column.name.clone(), Arc::clone(array))
+        let array = plain(&lanes[column.lane][column.slot]);
+        assert_eq!(*array.data_type(), column.data_type, "{}", column.name);
+        (column.name.clone(), array)
     };
     Ok(pipeline.output.iter().map(column).collect())
+}
+
+/// The values row by row; codes alone say which are null.
+fn plain(array: &ArrayRef) -> ArrayRef {
+    let DataType::Dictionary(_, values) = array.data_type() else { return Arc::clone(array) };
+    assert_eq!(array.logical_null_count(), array.null_count());
+    arrow::compute::cast(array, values).expect("its values")
 }
 
 /// The only column of a table of one, after both passes.
