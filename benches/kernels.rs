@@ -3,11 +3,18 @@
 use std::hint::black_box;
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, DictionaryArray, Float64Array, Int64Array, StringArray};
-use arrow::datatypes::{DataType, Int32Type};
+use arrow::array::{Array, ArrayRef, DictionaryArray, Float64Array, Int64Array, RecordBatch, StringArray};
+use arrow::datatypes::{DataType, Field, Int32Type, Schema};
+use bytes::Bytes;
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
+use parquet::arrow::ArrowWriter;
+use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReaderBuilder};
+use parquet::basic::Compression;
+use parquet::file::properties::WriterProperties;
 use twopass::hash;
 use twopass::memory::Budget;
+use twopass::source::parquet::ParquetShard;
+use twopass::source::{BATCH_ROWS, Chunk, Shard, ShardFormat};
 use twopass::split::{self, Boundaries, Quotas, Shares};
 use twopass::state::{ColumnState, Summary, VocabularyNeed};
 
@@ -146,5 +153,63 @@ fn splitting(c: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(kernels, statistics, vocabulary, hashing, splitting);
+/// A Parquet shard of one column, `x`, in one row group.
+fn parquet_of(array: &ArrayRef, dictionary: bool) -> Bytes {
+    let schema = Arc::new(Schema::new(vec![Field::new("x", array.data_type().clone(), true)]));
+    let properties =
+        WriterProperties::builder().set_compression(Compression::SNAPPY).set_dictionary_enabled(dictionary).build();
+    let mut writer = ArrowWriter::try_new(Vec::new(), Arc::clone(&schema), Some(properties)).expect("a plain type");
+    let batch = RecordBatch::try_new(schema, vec![Arc::clone(array)]).expect("one column");
+    writer.write(&batch).expect("written to memory");
+    writer.into_inner().expect("written to memory").into()
+}
+
+/// One column of a row group from its bytes to arrays, here and by the library's reader.
+fn decoding(c: &mut Criterion) {
+    let mut group = c.benchmark_group("decode");
+    group.throughput(Throughput::Elements(ROWS as u64));
+    let mut random = Random(7);
+    let mut floats = |distinct: u64, nulls: f64| -> ArrayRef {
+        let mut value = || (random.unit() >= nulls).then(|| (random.next() % distinct) as f64 / 8.0);
+        Arc::new((0..ROWS).map(|_| value()).collect::<Float64Array>())
+    };
+    let columns: [(&str, ArrayRef, bool); 7] = [
+        ("dense floats, plain", dense_floats(), false),
+        ("floats with nulls, plain", money_with_nulls(), false),
+        ("12 integers", counts(), true),
+        ("200 floats", floats(200, 0.0), true),
+        ("200 floats, 5% null", floats(200, 0.05), true),
+        ("20,000 floats, 5% null", floats(20_000, 0.05), true),
+        ("50 texts", Arc::new(texts(50)), true),
+    ];
+    for (name, array, dictionary) in columns {
+        let bytes = parquet_of(&array, dictionary);
+        let file = tempfile::NamedTempFile::new().expect("a temporary file");
+        std::fs::write(file.path(), &bytes).expect("a temporary file can be written");
+        let shard = Shard {
+            name: "shard".into(),
+            path: file.path().into(),
+            bytes: bytes.len() as u64,
+            modified: 0,
+            format: ShardFormat::Parquet,
+        };
+        let shard = Arc::new(ParquetShard::open(&shard).expect("a sound file"));
+        let chunk = Chunk::RowGroup(shard.chunks(u64::MAX).swap_remove(0));
+        let schema = Arc::new(Schema::new(vec![Field::new("x", array.data_type().clone(), true)]));
+        group.bench_function(name, |b| {
+            b.iter(|| chunk.for_each_array(&schema, 0, &mut |_, array| Ok(drop(black_box(array)))));
+        });
+        let metadata = ArrowReaderMetadata::load(&bytes, ArrowReaderOptions::new()).expect("a sound file");
+        group.bench_function(format!("{name}, by the library"), |b| {
+            b.iter(|| {
+                let builder = ParquetRecordBatchReaderBuilder::new_with_metadata(bytes.clone(), metadata.clone());
+                let reader = builder.with_batch_size(BATCH_ROWS).build().expect("a sound file");
+                reader.for_each(|batch| drop(black_box(batch)));
+            });
+        });
+    }
+    group.finish();
+}
+
+criterion_group!(kernels, statistics, vocabulary, hashing, splitting, decoding);
 criterion_main!(kernels);

@@ -296,6 +296,12 @@ fn value_bytes(array: &ArrayRef) -> u64 {
 
 /// Whether each row has a label: NaN is none.
 fn append_present(array: &ArrayRef, present: &mut Vec<bool>) {
+    if let Some(dictionary) = array.as_dictionary_opt::<Int32Type>() {
+        let mut of_values = Vec::with_capacity(dictionary.values().len());
+        append_present(dictionary.values(), &mut of_values);
+        present.extend(dictionary.keys().iter().map(|key| key.is_some_and(|key| of_values[key as usize])));
+        return;
+    }
     let nulls = array.logical_nulls();
     let start = present.len();
     present.extend((0..array.len()).map(|row| nulls.as_ref().is_none_or(|nulls| nulls.is_valid(row))));

@@ -5,7 +5,7 @@ use std::fs::File;
 use std::os::unix::fs::FileExt;
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, new_null_array};
+use arrow::array::{Array, ArrayRef, AsArray, new_null_array};
 use arrow::datatypes::{DataType, SchemaRef};
 use xxhash_rust::xxh3::Xxh3;
 
@@ -178,9 +178,7 @@ impl Chunk {
     pub fn held_bytes(&self) -> u64 {
         match self {
             Self::RowGroup(_) => 0,
-            Self::Decoded(decoded) => {
-                decoded.columns.iter().flatten().map(|array| array.get_array_memory_size() as u64).sum()
-            }
+            Self::Decoded(decoded) => decoded.columns.iter().map(|arrays| array_bytes(arrays)).sum(),
         }
     }
 
@@ -218,8 +216,10 @@ impl Chunk {
         }
     }
 
-    /// Decodes column `column` of `schema` and hands its arrays over in order: of the schema's type, or of
-    /// `Dictionary(Int32, Utf8)` for text. `visit` gets each array and its first row within the chunk.
+    /// Decodes column `column` of `schema` and hands its arrays over in order: each of the schema's type, or of
+    /// `Dictionary(Int32, that type)`. Arrays of one chunk may differ in that; its dictionaries are one and the same as a
+    /// rule. A dictionary has no missing value, but may have one twice, or one that is in no row; the codes of missing rows
+    /// are within it. `visit` gets each array and its first row within the chunk.
     ///
     /// # Errors
     /// [`Error::Data`] that names shard and column when it cannot be decoded, and whatever `visit` returns.
@@ -265,13 +265,29 @@ fn panic_text(panic: &(dyn std::any::Any + Send)) -> String {
         .unwrap_or_else(|| "panic".to_string())
 }
 
-/// `array` as the schema wants it; text in a dictionary is left there.
+/// `array` as the schema wants it; a dictionary of what is wanted is left one.
 fn conform(array: ArrayRef, target: &DataType, first_row: u64) -> Result<ArrayRef> {
-    let is_text_dictionary = matches!(array.data_type(), DataType::Dictionary(_, values) if **values == DataType::Utf8);
-    if is_text_dictionary && *target == DataType::Utf8 {
-        return Ok(array);
+    match array.data_type() {
+        DataType::Dictionary(key, values) if **key == DataType::Int32 && **values == *target => Ok(array),
+        _ => schema::conform(&array, target, first_row),
     }
-    schema::conform(&array, target, first_row)
+}
+
+/// Bytes that the arrays of one column take; a dictionary that consecutive arrays share is counted once.
+fn array_bytes(arrays: &[ArrayRef]) -> u64 {
+    let mut shared: Option<&ArrayRef> = None;
+    let mut bytes = 0;
+    for array in arrays {
+        bytes += array.get_array_memory_size();
+        if let Some(dictionary) = array.as_any_dictionary_opt() {
+            let values = dictionary.values();
+            if shared.is_some_and(|shared| Arc::ptr_eq(shared, values)) {
+                bytes -= values.get_array_memory_size();
+            }
+            shared = Some(values);
+        }
+    }
+    bytes as u64
 }
 
 /// Arrays of nulls for a column that a shard lacks, cut as `batches` says.

@@ -9,14 +9,13 @@ use std::sync::mpsc::{SyncSender, sync_channel};
 use arrow::array::{ArrayRef, UInt32Array};
 use arrow::compute::{TakeOptions, take};
 use arrow::datatypes::SchemaRef;
-use parquet::arrow::arrow_writer::ArrowColumnChunk;
 use rayon::prelude::*;
 
 use crate::engine::Engine;
 use crate::error::{Error, Result, Site};
 use crate::observe::Event;
 use crate::plan::{Plan, PlannedPart};
-use crate::sink::parquet::{ColumnEncoder, Cut};
+use crate::sink::parquet::{self, ColumnEncoder, Cut, EncodedChunk, Encoding};
 use crate::sink::parts::{self, Format, Piece, SealedPart};
 use crate::sink::text;
 use crate::source::Chunk;
@@ -56,12 +55,12 @@ pub fn parts<'a>(
     let what = "writing: the rows in flight and the open row groups of all splits";
     let _held = engine.budget.reserve(what, needed_bytes(engine, plan, recipe))?;
     let format = match recipe.output.format {
-        OutputFormat::Parquet => Format::Parquet(crate::sink::parquet::Format::new(
+        OutputFormat::Parquet => Format::Parquet(parquet::Format::new(
             schema,
             recipe.output.compression(),
             &plan.dictionary,
             plan.splits.len(),
-        )),
+        )?),
         format => Format::Text(text::Format { schema, format, compression: recipe.output.compression() }),
     };
     std::thread::scope(|scope| {
@@ -135,7 +134,7 @@ struct OpenLane<'a> {
 /// What a lane made of a window.
 struct LaneOutput {
     /// By slot, then by split: the chunks of completed row groups.
-    chunks: Vec<Vec<Vec<ArrowColumnChunk>>>,
+    chunks: Vec<Vec<Vec<EncodedChunk>>>,
     /// By slot, then by split: the arrays, for text.
     arrays: Vec<Vec<Vec<ArrayRef>>>,
 }
@@ -165,7 +164,7 @@ impl<'a> Writer<'a> {
             let encoders = match format {
                 Format::Parquet(format) => outputs
                     .iter()
-                    .map(|&position| ColumnEncoder::new(format, format.schema.field(position), &cuts))
+                    .map(|&position| ColumnEncoder::new(format, position, &cuts))
                     .collect::<Result<_>>()?,
                 Format::Text(_) => Vec::new(),
             };
@@ -219,10 +218,22 @@ impl<'a> Writer<'a> {
     }
 
     fn lanes(&mut self, window: &Window, routes: &[Routes]) -> Result<Vec<LaneOutput>> {
-        let (input, splits) = (self.input, self.plan.splits.len());
-        self.engine
-            .pool
-            .install(|| self.lanes.par_iter_mut().map(|lane| lane.run(window, routes, input, splits)).collect())
+        let (input, format) = (self.input, self.format);
+        let parting = Parting { window, routes, splits: self.plan.splits.len() };
+        self.engine.pool.install(|| match format {
+            Format::Parquet(format) => self
+                .lanes
+                .par_iter_mut()
+                .map_init(
+                    || format.encoding(),
+                    |encoding, lane| match encoding {
+                        Ok(encoding) => lane.encode(&parting, input, format, encoding),
+                        Err(e) => Err(Error::failed("encoding", e.to_string())),
+                    },
+                )
+                .collect(),
+            Format::Text(_) => self.lanes.par_iter_mut().map(|lane| lane.part(&parting, input)).collect(),
+        })
     }
 
     fn send(&mut self, outputs: Vec<LaneOutput>, sender: &SyncSender<Piece>) -> Result<()> {
@@ -291,84 +302,99 @@ fn by_split<T>(columns: Vec<Vec<Vec<T>>>, splits: usize) -> Vec<Vec<Vec<T>>> {
     split_columns
 }
 
+/// The arrays that one column of a chunk becomes: by slot, then by batch.
+type Transformed = Vec<Vec<ArrayRef>>;
+
+/// The rows of a window on their way to their splits.
+struct Parting<'a> {
+    window: &'a Window,
+    /// By chunk.
+    routes: &'a [Routes],
+    splits: usize,
+}
+
 impl OpenLane<'_> {
-    /// Decodes, transforms, parts and encodes one column of a window.
-    fn run(&mut self, window: &Window, routes: &[Routes], input: &SchemaRef, splits: usize) -> Result<LaneOutput> {
-        let slots = self.outputs.len();
-        let empty = || -> Vec<Vec<Vec<ArrayRef>>> { vec![vec![Vec::new(); splits]; slots] };
-        let mut chunks: Vec<Vec<Vec<ArrowColumnChunk>>> = Vec::new();
-        chunks.resize_with(slots, || std::iter::repeat_with(Vec::new).take(splits).collect());
-        let lane = self.lane;
-        let part = |chunk: &Chunk, routes: &Routes, give: &mut dyn FnMut(usize, usize, ArrayRef) -> Result<()>| {
-            part(lane, chunk, routes, input, give)
-        };
-        let jobs = window.chunks.iter().zip(routes);
-        if let [chunk] = window.chunks.as_slice()
-            && !self.encoders.is_empty()
-        {
+    /// Decodes, transforms and encodes one column of a window.
+    fn encode(
+        &mut self,
+        parting: &Parting<'_>,
+        input: &SchemaRef,
+        format: &parquet::Format,
+        encoding: &mut Encoding,
+    ) -> Result<LaneOutput> {
+        let mut chunks: Vec<Vec<Vec<EncodedChunk>>> = Vec::new();
+        chunks.resize_with(self.outputs.len(), || std::iter::repeat_with(Vec::new).take(parting.splits).collect());
+        if let [chunk] = parting.window.chunks.as_slice() {
+            let mut batches = parting.routes[0].iter();
             let encoders = &mut self.encoders;
-            part(chunk, &routes[0], &mut |slot, split, array| {
-                encoders[slot].push(split, &array, &mut chunks[slot][split])
+            transform(self.lane, chunk, input, &mut |arrays| {
+                let Some(routes) = batches.next() else { return Ok(()) };
+                let mut slots = encoders.iter_mut().zip(&mut chunks).zip(arrays);
+                slots.try_for_each(|((encoder, finished), array)| encoder.push(array, routes, encoding, finished))
             })?;
             return Ok(LaneOutput { chunks, arrays: Vec::new() });
         }
-        let collect = |(chunk, routes): (&Chunk, &Routes)| {
-            let mut arrays = empty();
-            part(chunk, routes, &mut |slot, split, array| {
-                arrays[slot][split].push(array);
-                Ok(())
-            })?;
-            Ok(arrays)
-        };
-        let jobs: Vec<_> = jobs.collect();
-        let by_chunk: Vec<Vec<Vec<Vec<ArrayRef>>>> = jobs.into_par_iter().map(collect).collect::<Result<_>>()?;
-        let mut arrays = empty();
-        for (slot, split, array) in by_chunk.into_iter().flat_map(flatten) {
-            match self.encoders.get_mut(slot) {
-                Some(encoder) => encoder.push(split, &array, &mut chunks[slot][split])?,
-                None => arrays[slot][split].push(array),
-            }
+        let transformed = transformed(self.lane, self.outputs.len(), parting.window, input)?;
+        for (slot, (encoder, finished)) in self.encoders.iter_mut().zip(&mut chunks).enumerate() {
+            let of_chunks = transformed.iter().zip(parting.routes);
+            let batches = of_chunks.flat_map(|(arrays, routes)| arrays[slot].iter().zip(routes));
+            let batches: Vec<parquet::Batch<'_>> = batches.map(|(array, routes)| (array, routes.as_slice())).collect();
+            encoder.push_all(format, &batches, finished)?;
         }
-        Ok(LaneOutput { chunks, arrays })
+        Ok(LaneOutput { chunks, arrays: Vec::new() })
     }
-}
 
-fn flatten(arrays: Vec<Vec<Vec<ArrayRef>>>) -> impl Iterator<Item = (usize, usize, ArrayRef)> {
-    arrays.into_iter().enumerate().flat_map(|(slot, splits)| {
-        splits
-            .into_iter()
-            .enumerate()
-            .flat_map(move |(split, arrays)| arrays.into_iter().map(move |array| (slot, split, array)))
-    })
-}
-
-/// Hands over the rows of one column of a chunk, transformed, by slot and split.
-fn part(
-    lane: &Lane,
-    chunk: &Chunk,
-    routes: &Routes,
-    input: &SchemaRef,
-    give: &mut dyn FnMut(usize, usize, ArrayRef) -> Result<()>,
-) -> Result<()> {
-    let mut batch = 0;
-    let unchecked = Some(TakeOptions { check_bounds: false });
-    chunk.for_each_array(input, lane.input, &mut |first, array| {
-        let columns = lane.apply(&array).map_err(|e| e.offset_rows(chunk.first_row() + first as u64))?;
-        let indices = &routes[batch];
-        batch += 1;
-        for (slot, column) in columns.iter().enumerate() {
-            for (split, indices) in indices.iter().enumerate() {
-                match indices {
-                    None => give(slot, split, Arc::clone(column))?,
-                    Some(indices) if indices.is_empty() => {}
-                    Some(indices) => {
-                        let taken =
-                            take(column, indices, unchecked.clone()).map_err(|e| Error::failed("parting rows", e))?;
-                        give(slot, split, taken)?;
-                    }
+    /// Decodes, transforms and parts one column of a window, for text.
+    fn part(&self, parting: &Parting<'_>, input: &SchemaRef) -> Result<LaneOutput> {
+        let mut arrays = vec![vec![Vec::new(); parting.splits]; self.outputs.len()];
+        let transformed = transformed(self.lane, self.outputs.len(), parting.window, input)?;
+        for (of_chunk, routes) in transformed.iter().zip(parting.routes) {
+            for (batches, by_split) in of_chunk.iter().zip(&mut arrays) {
+                for (array, routes) in batches.iter().zip(routes) {
+                    part(array, routes, by_split)?;
                 }
             }
         }
-        Ok(())
+        Ok(LaneOutput { chunks: Vec::new(), arrays })
+    }
+}
+
+/// What one column of the chunks of a window becomes, in so many slots; decoded side by side.
+fn transformed(lane: &Lane, slots: usize, window: &Window, input: &SchemaRef) -> Result<Vec<Transformed>> {
+    let of_chunk = |chunk: &Chunk| {
+        let mut arrays = vec![Vec::new(); slots];
+        transform(lane, chunk, input, &mut |slot_arrays| {
+            arrays.iter_mut().zip(slot_arrays).for_each(|(slot, array)| slot.push(Arc::clone(array)));
+            Ok(())
+        })?;
+        Ok(arrays)
+    };
+    window.chunks.par_iter().map(of_chunk).collect()
+}
+
+/// Hands over the batches of one column of a chunk, transformed: for each batch an array a slot.
+fn transform(
+    lane: &Lane,
+    chunk: &Chunk,
+    input: &SchemaRef,
+    give: &mut dyn FnMut(&[ArrayRef]) -> Result<()>,
+) -> Result<()> {
+    chunk.for_each_array(input, lane.input, &mut |first, array| {
+        give(&lane.apply(&array).map_err(|e| e.offset_rows(chunk.first_row() + first as u64))?)
     })
+}
+
+/// Takes the rows of each split out of an array.
+fn part(array: &ArrayRef, routes: &[Option<UInt32Array>], by_split: &mut [Vec<ArrayRef>]) -> Result<()> {
+    for (rows, split) in routes.iter().zip(by_split) {
+        match rows {
+            None => split.push(Arc::clone(array)),
+            Some(rows) if rows.is_empty() => {}
+            Some(rows) => {
+                let taken = take(array, rows, Some(TakeOptions { check_bounds: false }));
+                split.push(taken.map_err(|e| Error::failed("parting rows", e))?);
+            }
+        }
+    }
+    Ok(())
 }

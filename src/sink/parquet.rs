@@ -1,24 +1,35 @@
 //! Parquet parts, encoded column by column: every output column has its own encoder, which cuts row groups and pages at
 //! the same rows however the rows arrive, so that the bytes depend on the rows alone.
 
+mod bounds;
+mod cells;
+mod chunk;
+mod codes;
+mod column;
+mod dictionary;
+mod levels;
+mod library;
+
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, MutableArrayData, make_array};
-use arrow::compute::{cast, concat};
-use arrow::datatypes::{DataType, Field, FieldRef, Schema, SchemaRef};
-use parquet::arrow::arrow_writer::{ArrowColumnChunk, ArrowColumnWriter, ArrowRowGroupWriterFactory, compute_leaves};
+use arrow::array::{ArrayRef, UInt32Array};
+use arrow::compute::{TakeOptions, take};
+use arrow::datatypes::{Schema, SchemaRef};
+use arrow::error::ArrowError;
 use parquet::arrow::{ArrowSchemaConverter, add_encoded_arrow_schema_to_metadata};
 use parquet::basic::{Compression as Codec, ZstdLevel};
+use parquet::errors::ParquetError;
 use parquet::file::properties::{EnabledStatistics, WriterProperties, WriterPropertiesPtr};
-use parquet::file::writer::SerializedFileWriter;
-use parquet::schema::types::{ColumnPath, SchemaDescriptor};
+use parquet::schema::types::{ColumnDescPtr, ColumnPath, SchemaDescriptor};
+use rayon::prelude::*;
 
 use crate::error::{Error, Result};
 use crate::spec::Compression;
 
-/// Rows that the encoder is fed in one call. Where it cuts pages depends on how many rows a call has, and on whether
-/// they are all valid; calls of always the same rows, counted from the row group's first, give the same pages.
-const RUN_ROWS: usize = 2048;
+pub use chunk::EncodedChunk;
+use column::{Recode, Rows, Scratch};
+use library::RUN_ROWS;
+
 /// Rows of a page, at the most.
 const PAGE_ROWS: usize = 10 * RUN_ROWS;
 /// What the open pages of all columns and splits hold unencoded, in bytes; a value takes about 16.
@@ -30,38 +41,54 @@ pub struct Format {
     pub schema: SchemaRef,
     /// Writer properties.
     pub properties: WriterPropertiesPtr,
+    compression: Codec,
+    descriptor: SchemaDescriptor,
+    dictionary: Vec<bool>,
+    page_rows: usize,
 }
 
 impl Format {
     /// A format with one compression, and a dictionary for the columns that `dictionary` says, for so many splits.
-    pub fn new(schema: SchemaRef, compression: Compression, dictionary: &[bool], splits: usize) -> Self {
+    ///
+    /// # Errors
+    /// [`Error::Failed`] for a type that Parquet has not.
+    pub fn new(schema: SchemaRef, compression: Compression, dictionary: &[bool], splits: usize) -> Result<Self> {
         let codec = match compression {
             Compression::Snappy => Codec::SNAPPY,
             Compression::Zstd => Codec::ZSTD(ZstdLevel::default()),
             Compression::Lz4 => Codec::LZ4_RAW,
             Compression::None | Compression::Gzip => Codec::UNCOMPRESSED,
         };
+        let page_rows = page_rows(dictionary.len() * splits);
         let mut builder = WriterProperties::builder()
             .set_created_by(concat!("twopass ", env!("CARGO_PKG_VERSION")).into())
             .set_compression(codec)
             .set_statistics_enabled(EnabledStatistics::Chunk)
             .set_offset_index_disabled(true)
             .set_write_batch_size(RUN_ROWS)
-            .set_data_page_row_count_limit(page_rows(dictionary.len() * splits));
+            .set_data_page_row_count_limit(page_rows);
         for (field, dictionary) in schema.fields().iter().zip(dictionary) {
             builder = builder.set_column_dictionary_enabled(ColumnPath::from(vec![field.name().clone()]), *dictionary);
         }
         let mut properties = builder.build();
         add_encoded_arrow_schema_to_metadata(&schema, &mut properties);
-        Self { schema, properties: Arc::new(properties) }
+        let descriptor = descriptor(&schema)?;
+        let dictionary = dictionary.to_vec();
+        Ok(Self { schema, properties: Arc::new(properties), compression: codec, descriptor, dictionary, page_rows })
     }
 
     /// The Parquet schema of the parts.
+    pub fn descriptor(&self) -> &SchemaDescriptor {
+        &self.descriptor
+    }
+
+    /// What one thread needs to encode.
     ///
     /// # Errors
-    /// [`Error::Failed`] for a type that Parquet has not.
-    pub fn descriptor(&self) -> Result<SchemaDescriptor> {
-        descriptor(&self.schema)
+    /// [`Error::Failed`] when the library lacks the compression.
+    pub fn encoding(&self) -> Result<Encoding> {
+        let scratch = Scratch::new(self.compression).map_err(|e| Error::failed("opening the compressor", e))?;
+        Ok(Encoding { scratch, recode: Vec::new(), position: usize::MAX })
     }
 }
 
@@ -95,127 +122,153 @@ impl Cut {
     }
 }
 
-/// Encodes one output column of all splits.
-pub struct ColumnEncoder {
-    field: FieldRef,
-    factory: ArrowRowGroupWriterFactory,
-    splits: Vec<SplitColumn>,
+/// What encoding one column after the other needs for a moment.
+pub struct Encoding {
+    scratch: Scratch,
+    /// By split, of the column at the position.
+    recode: Vec<Recode>,
+    position: usize,
 }
 
-struct SplitColumn {
-    cut: Cut,
-    at: u64,
-    writer: Option<ArrowColumnWriter>,
-    pending: Vec<ArrayRef>,
-    pending_rows: usize,
+/// Encodes one output column of all splits.
+pub struct ColumnEncoder {
+    name: String,
+    position: usize,
+    column: ColumnDescPtr,
+    splits: Splits,
+}
+
+enum Splits {
+    Cells(Vec<column::SplitColumn>),
+    Library(library::Library, Vec<library::SplitColumn>),
 }
 
 impl ColumnEncoder {
-    /// An encoder of column `field` with the properties of `format`.
+    /// An encoder of the output column at `position`, whose splits are cut as `cuts` says.
     ///
     /// # Errors
     /// [`Error::Failed`] for a type that Parquet has not.
-    pub fn new(format: &Format, field: &Field, cuts: &[Cut]) -> Result<Self> {
-        let failed = |e| Error::failed(format!("opening column `{}`", field.name()), e);
-        let schema = Arc::new(Schema::new(vec![field.clone()]));
-        let root = descriptor(&schema)?.root_schema_ptr();
-        // The factory takes its schema from a file; this one is never written.
-        let file = SerializedFileWriter::new(std::io::sink(), root, Arc::clone(&format.properties)).map_err(failed)?;
-        let factory = ArrowRowGroupWriterFactory::new(&file, schema);
-        let split = |cut: &Cut| SplitColumn { cut: *cut, at: 0, writer: None, pending: Vec::new(), pending_rows: 0 };
-        Ok(Self { field: Arc::new(field.clone()), factory, splits: cuts.iter().map(split).collect() })
+    pub fn new(format: &Format, position: usize, cuts: &[Cut]) -> Result<Self> {
+        let field = format.schema.field(position);
+        let name = field.name().clone();
+        let column = format.descriptor.column(position);
+        let splits = if cells::holds(field.data_type()) {
+            let dictionary = format.dictionary[position];
+            let split = |cut: &Cut| column::SplitColumn::new(field.data_type(), dictionary, *cut, format.page_rows);
+            Splits::Cells(cuts.iter().map(split).collect())
+        } else {
+            let alone = descriptor(&Schema::new(vec![field.clone()]))?;
+            let library = library::Library::new(field, &alone, &format.properties).map_err(|e| opening(&name, e))?;
+            Splits::Library(library, cuts.iter().map(|cut| library::SplitColumn::new(*cut)).collect())
+        };
+        Ok(Self { name, position, column, splits })
     }
 
-    /// Adds the next rows of a split; the column chunks of row groups that they complete go to `finished`.
+    /// Adds rows of an array to the splits they go to: for each split those that it gets, or all. `finished` gets the
+    /// column chunks of the row groups that they complete, by split.
     ///
     /// # Errors
     /// [`Error::Failed`] when the encoder fails.
-    pub fn push(&mut self, split: usize, array: &ArrayRef, finished: &mut Vec<ArrowColumnChunk>) -> Result<()> {
-        let (field, factory) = (&self.field, &self.factory);
-        self.splits[split]
-            .push(field, factory, array, finished)
-            .map_err(|e| Error::failed(format!("encoding column `{}`", field.name()), e))
+    pub fn push(
+        &mut self,
+        array: &ArrayRef,
+        routes: &[Option<UInt32Array>],
+        encoding: &mut Encoding,
+        finished: &mut [Vec<EncodedChunk>],
+    ) -> Result<()> {
+        if encoding.position != self.position {
+            // Columns may share a dictionary, but not its codes.
+            encoding.position = self.position;
+            encoding.recode.clear();
+        }
+        let outcome = match &mut self.splits {
+            Splits::Cells(splits) => push_cells(splits, &self.column, array, routes, encoding, finished),
+            Splits::Library(library, splits) => push_library(library, splits, array, routes, finished),
+        };
+        outcome.map_err(|e| Error::failed(format!("encoding column `{}`", self.name), e))
+    }
+
+    /// Adds several arrays as [`ColumnEncoder::push`] does, with the splits side by side.
+    ///
+    /// # Errors
+    /// [`Error::Failed`] when the encoder fails.
+    pub fn push_all(
+        &mut self,
+        format: &Format,
+        batches: &[Batch<'_>],
+        finished: &mut [Vec<EncodedChunk>],
+    ) -> Result<()> {
+        let outcome = match &mut self.splits {
+            Splits::Cells(splits) => push_cells_all(splits, &self.column, format, batches, finished),
+            Splits::Library(library, splits) => {
+                batches.iter().try_for_each(|(array, routes)| push_library(library, splits, array, routes, finished))
+            }
+        };
+        outcome.map_err(|e| Error::failed(format!("encoding column `{}`", self.name), e))
     }
 }
 
-type ParquetResult<T> = std::result::Result<T, parquet::errors::ParquetError>;
+/// An array, and for each split the rows that it gets, or all.
+pub type Batch<'a> = (&'a ArrayRef, &'a [Option<UInt32Array>]);
 
-impl SplitColumn {
-    fn push(
-        &mut self,
-        field: &FieldRef,
-        factory: &ArrowRowGroupWriterFactory,
-        array: &ArrayRef,
-        finished: &mut Vec<ArrowColumnChunk>,
-    ) -> ParquetResult<()> {
-        let mut done = 0;
-        while done < array.len() {
-            if self.writer.is_none() {
-                self.writer = factory.create_column_writers(0)?.pop();
+fn opening(name: &str, error: ParquetError) -> Error {
+    Error::failed(format!("opening column `{name}`"), error)
+}
+
+fn push_cells(
+    splits: &mut [column::SplitColumn],
+    column: &ColumnDescPtr,
+    array: &ArrayRef,
+    routes: &[Option<UInt32Array>],
+    encoding: &mut Encoding,
+    finished: &mut [Vec<EncodedChunk>],
+) -> parquet::errors::Result<()> {
+    let source = cells::Source::new(array)?;
+    encoding.recode.resize_with(splits.len(), Recode::default);
+    for (at, split) in splits.iter_mut().enumerate() {
+        let (recode, rows) = (&mut encoding.recode[at], rows_of(&routes[at], &source));
+        split.push(column, &source, rows, recode, &mut encoding.scratch, &mut finished[at])?;
+    }
+    Ok(())
+}
+
+fn push_cells_all(
+    splits: &mut [column::SplitColumn],
+    column: &ColumnDescPtr,
+    format: &Format,
+    batches: &[Batch<'_>],
+    finished: &mut [Vec<EncodedChunk>],
+) -> parquet::errors::Result<()> {
+    let sources: Vec<_> =
+        batches.par_iter().map(|(array, _)| cells::Source::new(array)).collect::<Result<_, ArrowError>>()?;
+    splits.par_iter_mut().zip(finished).enumerate().try_for_each(|(at, (split, finished))| {
+        let (mut scratch, mut recode) = (Scratch::new(format.compression)?, Recode::default());
+        sources.iter().zip(batches).try_for_each(|(source, (_, routes))| {
+            split.push(column, source, rows_of(&routes[at], source), &mut recode, &mut scratch, finished)
+        })
+    })
+}
+
+fn rows_of<'a>(route: &'a Option<UInt32Array>, source: &cells::Source) -> Rows<'a> {
+    route.as_ref().map_or(Rows::Range(0, source.rows()), |picked| Rows::Picked(picked.values()))
+}
+
+fn push_library(
+    library: &library::Library,
+    splits: &mut [library::SplitColumn],
+    array: &ArrayRef,
+    routes: &[Option<UInt32Array>],
+    finished: &mut [Vec<EncodedChunk>],
+) -> parquet::errors::Result<()> {
+    for ((split, rows), finished) in splits.iter_mut().zip(routes).zip(finished) {
+        match rows {
+            None => split.push(library, array, finished)?,
+            Some(rows) if rows.is_empty() => {}
+            Some(rows) => {
+                let taken = take(array, rows, Some(TakeOptions { check_bounds: false }))?;
+                split.push(library, &taken, finished)?;
             }
-            let left = self.cut.left(self.at);
-            let rows = (array.len() - done).min(left as usize);
-            self.feed(field, &array.slice(done, rows))?;
-            self.at += rows as u64;
-            done += rows;
-            if rows as u64 == left {
-                self.flush(field)?;
-                if let Some(writer) = self.writer.take() {
-                    finished.push(writer.close()?);
-                }
-            }
         }
-        Ok(())
     }
-
-    /// Hands rows to the writer in runs of [`RUN_ROWS`], counted from the row group's first; the rest waits.
-    fn feed(&mut self, field: &FieldRef, array: &ArrayRef) -> ParquetResult<()> {
-        let mut start = 0;
-        if self.pending_rows > 0 {
-            start = array.len().min(RUN_ROWS - self.pending_rows);
-            self.wait(&array.slice(0, start))?;
-            if self.pending_rows < RUN_ROWS {
-                return Ok(());
-            }
-            self.flush(field)?;
-        }
-        while start + RUN_ROWS <= array.len() {
-            self.write(field, &array.slice(start, RUN_ROWS))?;
-            start += RUN_ROWS;
-        }
-        if start < array.len() {
-            self.wait(&array.slice(start, array.len() - start))?;
-        }
-        Ok(())
-    }
-
-    /// Keeps a copy of a few rows: a slice would keep the whole array it is of.
-    fn wait(&mut self, few: &ArrayRef) -> ParquetResult<()> {
-        self.pending_rows += few.len();
-        self.pending.push(match few.data_type() {
-            DataType::Dictionary(_, values) => cast(few, values)?,
-            _ => {
-                let data = few.to_data();
-                let mut copy = MutableArrayData::new(vec![&data], false, few.len());
-                copy.try_extend(0, 0, few.len())?;
-                make_array(copy.freeze())
-            }
-        });
-        Ok(())
-    }
-
-    fn flush(&mut self, field: &FieldRef) -> ParquetResult<()> {
-        if self.pending_rows == 0 {
-            return Ok(());
-        }
-        let pending = std::mem::take(&mut self.pending);
-        self.pending_rows = 0;
-        let run = concat(&pending.iter().map(AsRef::as_ref).collect::<Vec<&dyn Array>>())?;
-        self.write(field, &run)
-    }
-
-    fn write(&mut self, field: &FieldRef, array: &ArrayRef) -> ParquetResult<()> {
-        let Some(writer) = &mut self.writer else { return Ok(()) };
-        compute_leaves(field, array)?.iter().try_for_each(|leaf| writer.write(leaf))
-    }
+    Ok(())
 }

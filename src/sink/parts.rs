@@ -6,7 +6,6 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 
-use parquet::arrow::arrow_writer::ArrowColumnChunk;
 use parquet::file::writer::SerializedFileWriter;
 use serde::{Deserialize, Serialize};
 
@@ -35,7 +34,7 @@ pub enum Piece {
         /// Position of the split.
         split: usize,
         /// The columns, in order.
-        chunks: Vec<ArrowColumnChunk>,
+        chunks: Vec<columns::EncodedChunk>,
     },
     /// Lines.
     Lines {
@@ -137,16 +136,16 @@ impl<'a> Writer<'a> {
     fn row_group(
         &mut self,
         split: usize,
-        chunks: Vec<ArrowColumnChunk>,
+        chunks: Vec<columns::EncodedChunk>,
         to_seal: &SyncSender<(usize, u64, AppendFile)>,
     ) -> Result<()> {
-        let rows = chunks.first().map_or(0, |chunk| chunk.close().rows_written);
+        let rows = chunks.first().map_or(0, columns::EncodedChunk::rows);
         let path = self.path(split);
         let failed = |e| Error::failed(format!("writing {}", path.display()), e);
         let Open::Parquet(writer) = &mut self.open(split)?.file else { return Ok(()) };
         let mut group = writer.next_row_group().map_err(failed)?;
         for chunk in chunks {
-            chunk.append_to_row_group(&mut group).map_err(failed)?;
+            chunk.append_to(&mut group).map_err(failed)?;
         }
         group.close().map_err(failed)?;
         self.advance(split, rows, to_seal)
@@ -177,7 +176,7 @@ impl<'a> Writer<'a> {
             let mut file = BufWriter::with_capacity(BUFFER_BYTES, AppendFile::create(&path)?);
             let file = match self.format {
                 Format::Parquet(format) => {
-                    let root = format.descriptor()?.root_schema_ptr();
+                    let root = format.descriptor().root_schema_ptr();
                     let writer = SerializedFileWriter::new(file, root, Arc::clone(&format.properties));
                     Open::Parquet(Box::new(
                         writer.map_err(|e| Error::failed(format!("opening {}", path.display()), e))?,

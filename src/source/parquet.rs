@@ -2,37 +2,32 @@
 //! chunk's bytes. A column's reader knows nothing of the other columns, so that the work per column does not grow with
 //! the width of the table, and any column of any row group can be decoded on any thread.
 
+mod bytes;
+mod flat;
+mod levels;
+mod library;
+mod pages;
+mod physical;
+
 use std::fs::File;
-use std::io::{BufReader, Read};
 use std::os::unix::fs::FileExt;
 use std::sync::Arc;
 
 use arrow::array::ArrayRef;
-use arrow::datatypes::{DataType, Field, Fields, SchemaRef};
-use bytes::Bytes;
+use arrow::datatypes::{DataType, SchemaRef};
 use hashbrown::HashMap;
-use parquet::arrow::array_reader::RowGroups;
-use parquet::arrow::arrow_reader::{
-    ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReader, RowSelection, RowSelector,
-};
-use parquet::arrow::{FieldLevels, ProjectionMask, parquet_to_arrow_field_levels};
-use parquet::basic::Encoding;
-use parquet::column::page::{PageIterator, PageReader};
-use parquet::errors::{ParquetError, Result as ParquetResult};
+use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions};
+use parquet::errors::ParquetError;
 use parquet::file::metadata::{ColumnChunkMetaData, ParquetMetaData, RowGroupMetaData};
 use parquet::file::metadata::{PageIndexPolicy, ParquetStatisticsPolicy};
-use parquet::file::reader::{ChunkReader, Length};
-use parquet::file::serialized_reader::SerializedPageReader;
-use parquet::schema::types::{SchemaDescriptor, Type};
-use rustix::io::Errno;
 use xxhash_rust::xxh3::xxh3_128;
 
+use self::flat::{Flat, Types};
+use self::library::Library;
 use super::{BATCH_ROWS, Shard};
 use crate::error::{Error, Result, Site};
 use crate::schema::{self, ShardFields};
 
-/// Column chunks up to this size are read in one go; larger ones page by page.
-const READ_WHOLE: u64 = 4 << 20;
 /// Decoded bytes that one array of a column should not exceed by much.
 const BATCH_BYTES: u64 = 8 << 20;
 
@@ -50,11 +45,11 @@ pub struct ParquetShard {
 /// How one column of the shard is decoded.
 struct Column {
     name: String,
+    /// Its plain type.
     data_type: DataType,
-    /// To arrays of the column's own type.
-    plain: FieldLevels,
-    /// To dictionaries, for text.
-    dictionary: Option<FieldLevels>,
+    /// By the decoder here, where it can.
+    flat: Option<Flat>,
+    library: Library,
 }
 
 impl ParquetShard {
@@ -84,10 +79,11 @@ impl ParquetShard {
                 );
                 return Err(Error::data(site(), message));
             };
-            let column = Column::new(field, node, target)
+            let library = Library::new(field, node, &target)
                 .map_err(|e| Error::unreadable(site(), "its type cannot be read", e))?;
+            let flat = Flat::new(node, field.data_type(), &target);
             by_name.insert(field.name().clone(), at);
-            columns.push(column);
+            columns.push(Column { name: field.name().clone(), data_type: target, flat, library });
         }
         let mut first_rows = Vec::with_capacity(metadata.num_row_groups() + 1);
         first_rows.push(0);
@@ -156,22 +152,6 @@ fn footer_hash(file: &File, shard: &Shard) -> Result<u128> {
     Ok(xxh3_128(&footer))
 }
 
-impl Column {
-    fn new(field: &Field, node: &Arc<Type>, target: DataType) -> ParquetResult<Self> {
-        let root = Type::group_type_builder("schema").with_fields(vec![Arc::clone(node)]).build()?;
-        let alone = SchemaDescriptor::new(Arc::new(root));
-        let levels = |data_type: DataType| {
-            let hint = Fields::from(vec![field.clone().with_data_type(data_type)]);
-            parquet_to_arrow_field_levels(&alone, ProjectionMask::all(), Some(&hint))
-        };
-        let dictionary = DataType::Dictionary(Box::new(DataType::Int32), Box::new(DataType::Utf8));
-        let dictionary = (target == DataType::Utf8).then(|| levels(dictionary)).transpose()?;
-        // Dates of 64 bits are decoded as such, and become dates of 32 bits like every other narrower type.
-        let decoded = if *field.data_type() == DataType::Date64 { DataType::Date64 } else { target.clone() };
-        Ok(Self { name: field.name().clone(), plain: levels(decoded)?, data_type: target, dictionary })
-    }
-}
-
 /// Consecutive rows of one row group.
 #[derive(Clone)]
 pub struct RowGroupRange {
@@ -211,8 +191,12 @@ impl RowGroupRange {
 
     /// Lengths of the arrays every column is decoded in.
     pub fn batches(&self) -> Vec<usize> {
-        let step = self.batch_rows();
-        (0..self.rows).step_by(step).map(|start| step.min(self.rows - start)).collect()
+        self.batch_lengths().collect()
+    }
+
+    fn batch_lengths(&self) -> impl Iterator<Item = usize> + use<> {
+        let (rows, step) = (self.rows, self.batch_rows());
+        (0..rows).step_by(step).map(move |start| step.min(rows - start))
     }
 
     /// The compressed size of the range's row group, in bytes.
@@ -242,21 +226,37 @@ impl RowGroupRange {
         at: usize,
         visit: &mut dyn FnMut(usize, ArrayRef) -> Result<()>,
     ) -> Result<()> {
-        let target = schema.field(at).data_type();
+        let wanted = schema.field(at).data_type();
         let Some(&column) = self.shard.by_name.get(schema.field(at).name()) else {
             let mut first = 0;
-            return super::nulls(target, &self.batches()).into_iter().try_for_each(|array| {
+            return super::nulls(wanted, &self.batches()).into_iter().try_for_each(|array| {
                 let start = first;
                 first += array.len();
                 visit(start, array)
             });
         };
-        let unreadable = |e| Error::unreadable(Site::default(), "cannot be decoded; the shard is probably damaged", e);
-        let reader = self.reader(column).map_err(unreadable)?;
-        let mut first = 0;
+        let how = &self.shard.columns[column];
+        let types = Types { plain: &how.data_type, wanted };
+        let done = how.flat.map_or(Ok(0), |flat| flat.for_each_array(self, column, types, visit))?;
+        if done == self.rows {
+            return Ok(());
+        }
+        self.by_library(column, wanted, done, visit)
+    }
+
+    /// The rows from `skip` on, as the library's reader decodes them.
+    fn by_library(
+        &self,
+        column: usize,
+        wanted: &DataType,
+        skip: usize,
+        visit: &mut dyn FnMut(usize, ArrayRef) -> Result<()>,
+    ) -> Result<()> {
+        let reader = self.shard.columns[column].library.reader(self, column, skip).map_err(unreadable)?;
+        let mut first = skip;
         for batch in reader {
             let batch = batch.map_err(|e| unreadable(e.into()))?;
-            let array = super::conform(Arc::clone(batch.column(0)), target, self.first_row() + first as u64)?;
+            let array = super::conform(Arc::clone(batch.column(0)), wanted, self.first_row() + first as u64)?;
             let start = first;
             first += array.len();
             visit(start, array)?;
@@ -268,166 +268,11 @@ impl RowGroupRange {
         }
         Ok(())
     }
-
-    fn reader(&self, column: usize) -> ParquetResult<ParquetRecordBatchReader> {
-        let meta = self.meta().column(column);
-        let how = &self.shard.columns[column];
-        let levels = how.dictionary.as_ref().filter(|_| is_dictionary_encoded(meta)).unwrap_or(&how.plain);
-        let whole = self.rows as i64 == self.meta().num_rows();
-        let selection = (!whole).then(|| {
-            let rest = self.meta().num_rows() as usize - self.start - self.rows;
-            RowSelection::from(vec![
-                RowSelector::skip(self.start),
-                RowSelector::select(self.rows),
-                RowSelector::skip(rest),
-            ])
-        });
-        let alone = OneColumn { range: self, column };
-        ParquetRecordBatchReader::try_new_with_row_groups(levels, &alone, self.batch_rows(), selection)
-    }
 }
 
-/// Whether every data page of the chunk refers to its dictionary, as far as the footer says.
-fn is_dictionary_encoded(meta: &ColumnChunkMetaData) -> bool {
-    let has_dictionary = meta.dictionary_page_offset().is_some();
-    let only = |encoding| matches!(encoding, Encoding::RLE_DICTIONARY | Encoding::PLAIN_DICTIONARY | Encoding::RLE);
-    match meta.page_encoding_stats_mask() {
-        Some(mask) => has_dictionary && mask.encodings().all(only),
-        None => {
-            has_dictionary
-                && meta.encodings().filter(|e| *e != Encoding::PLAIN).all(only)
-                && meta.uncompressed_size() < meta.num_values() * 5
-        }
-    }
+fn unreadable(cause: ParquetError) -> Error {
+    Error::unreadable(Site::default(), "cannot be decoded; the shard is probably damaged", cause)
 }
 
-/// A row group reduced to one column, which the decoder knows as column 0.
-struct OneColumn<'a> {
-    range: &'a RowGroupRange,
-    column: usize,
-}
-
-impl RowGroups for OneColumn<'_> {
-    fn num_rows(&self) -> usize {
-        self.range.meta().num_rows().max(0) as usize
-    }
-
-    fn column_chunks(&self, _: usize) -> ParquetResult<Box<dyn PageIterator>> {
-        let meta = self.range.meta().column(self.column);
-        let bytes = ChunkBytes::new(&self.range.shard, meta)?;
-        let pages = SerializedPageReader::new(Arc::new(bytes), meta, self.num_rows(), None)?;
-        Ok(Box::new(OneChunk(Some(Box::new(pages)))))
-    }
-
-    fn row_groups(&self) -> Box<dyn Iterator<Item = &RowGroupMetaData> + '_> {
-        Box::new(std::iter::once(self.range.meta()))
-    }
-
-    fn metadata(&self) -> &ParquetMetaData {
-        &self.range.shard.metadata
-    }
-}
-
-/// The pages of the one column chunk.
-struct OneChunk(Option<Box<dyn PageReader>>);
-
-impl Iterator for OneChunk {
-    type Item = ParquetResult<Box<dyn PageReader>>;
-
-    fn next(&mut self) -> Option<Self::Item> {
-        self.0.take().map(Ok)
-    }
-}
-
-impl PageIterator for OneChunk {}
-
-/// The bytes of a column chunk, addressed as in the file: in memory when small, else read as pages are asked for.
-enum ChunkBytes {
-    Whole { start: u64, bytes: Bytes },
-    Paged { shard: Arc<ParquetShard>, end: u64 },
-}
-
-impl ChunkBytes {
-    fn new(shard: &Arc<ParquetShard>, meta: &ColumnChunkMetaData) -> ParquetResult<Self> {
-        let (start, length) = meta.byte_range();
-        let file_end = shard.file.metadata()?.len();
-        let end = start.checked_add(length).filter(|end| *end <= file_end);
-        let end = end.ok_or_else(|| ParquetError::EOF("a column chunk reaches beyond the end of the file".into()))?;
-        if length > READ_WHOLE {
-            return Ok(Self::Paged { shard: Arc::clone(shard), end });
-        }
-        Ok(Self::Whole { start, bytes: read_range(&shard.file, start, length as usize)? })
-    }
-
-    fn beyond() -> ParquetError {
-        ParquetError::EOF("a page reaches beyond its column chunk".into())
-    }
-}
-
-fn read_range(file: &File, start: u64, length: usize) -> ParquetResult<Bytes> {
-    // Into spare capacity: zeroing what is overwritten at once would cost as much as the read.
-    let mut bytes = Vec::with_capacity(length);
-    while bytes.len() < length {
-        let at = start + bytes.len() as u64;
-        match rustix::io::pread(file, rustix::buffer::spare_capacity(&mut bytes), at) {
-            Ok(0) => return Err(ParquetError::EOF("the file ends within a column chunk".into())),
-            Ok(_) | Err(Errno::INTR) => {}
-            Err(refused) => return Err(std::io::Error::from(refused).into()),
-        }
-    }
-    bytes.truncate(length);
-    Ok(bytes.into())
-}
-
-impl Length for ChunkBytes {
-    fn len(&self) -> u64 {
-        match self {
-            Self::Whole { start, bytes } => start + bytes.len() as u64,
-            Self::Paged { end, .. } => *end,
-        }
-    }
-}
-
-impl ChunkReader for ChunkBytes {
-    type T = Box<dyn Read>;
-
-    fn get_read(&self, at: u64) -> ParquetResult<Self::T> {
-        match self {
-            Self::Whole { start, bytes } => {
-                let offset = at.checked_sub(*start).filter(|o| *o <= bytes.len() as u64).ok_or_else(Self::beyond)?;
-                Ok(Box::new(bytes::Buf::reader(bytes.slice(offset as usize..))))
-            }
-            Self::Paged { shard, end } => {
-                let from = FileFrom { shard: Arc::clone(shard), at, end: *end };
-                Ok(Box::new(BufReader::with_capacity(512, from)))
-            }
-        }
-    }
-
-    fn get_bytes(&self, at: u64, length: usize) -> ParquetResult<Bytes> {
-        let end = at.checked_add(length as u64).filter(|end| *end <= self.len()).ok_or_else(Self::beyond)?;
-        match self {
-            Self::Whole { start, bytes } => {
-                let offset = at.checked_sub(*start).ok_or_else(Self::beyond)?;
-                Ok(bytes.slice(offset as usize..(end - start) as usize))
-            }
-            Self::Paged { shard, .. } => read_range(&shard.file, at, length),
-        }
-    }
-}
-
-/// Reads a shard's file from a place on, without moving a cursor that others share.
-struct FileFrom {
-    shard: Arc<ParquetShard>,
-    at: u64,
-    end: u64,
-}
-
-impl Read for FileFrom {
-    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
-        let most = buffer.len().min(self.end.saturating_sub(self.at) as usize);
-        let read = self.shard.file.read_at(&mut buffer[..most], self.at)?;
-        self.at += read as u64;
-        Ok(read)
-    }
-}
+#[cfg(test)]
+mod tests;

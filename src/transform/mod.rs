@@ -38,6 +38,7 @@ mod tests;
 use std::sync::Arc;
 
 use arrow::array::ArrayRef;
+use arrow::compute::cast;
 use arrow::datatypes::{DataType, Field, Schema};
 use serde::{Deserialize, Serialize};
 
@@ -49,7 +50,7 @@ pub use parameters::check;
 pub use scale::Scale;
 pub use select::resolve;
 
-use crate::error::Result;
+use crate::error::{Error, Result};
 
 /// All fitted transforms of a job.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -133,7 +134,12 @@ impl Lane {
     }
 
     fn run(&self, array: &ArrayRef) -> Result<Vec<ArrayRef>> {
-        let mut columns = vec![Arc::clone(array)];
+        let mut columns = vec![match array.data_type() {
+            DataType::Dictionary(_, values) if **values != DataType::Utf8 && !self.steps.is_empty() => {
+                cast(array, values).map_err(|e| Error::failed("unpacking a dictionary", e))?
+            }
+            _ => Arc::clone(array),
+        }];
         let mut indicators = Vec::new();
         for step in &self.steps {
             // Nothing comes after one-hot columns: fitting refuses it.

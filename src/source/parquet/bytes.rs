@@ -1,0 +1,108 @@
+//! The bytes of one column chunk: small ones are read in one go, large ones page by page.
+
+use std::fs::File;
+use std::io::{BufReader, Read};
+use std::os::unix::fs::FileExt;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use parquet::errors::{ParquetError, Result as ParquetResult};
+use parquet::file::metadata::ColumnChunkMetaData;
+use parquet::file::reader::{ChunkReader, Length};
+use rustix::io::Errno;
+
+use super::ParquetShard;
+
+/// Column chunks up to this size are read in one go; larger ones page by page.
+const READ_WHOLE: u64 = 4 << 20;
+
+/// The bytes of a column chunk, addressed as in the file: in memory when small, else read as pages are asked for.
+pub(super) enum ChunkBytes {
+    Whole { start: u64, bytes: Bytes },
+    Paged { shard: Arc<ParquetShard>, end: u64 },
+}
+
+impl ChunkBytes {
+    pub(super) fn new(shard: &Arc<ParquetShard>, meta: &ColumnChunkMetaData) -> ParquetResult<Self> {
+        let (start, length) = meta.byte_range();
+        let file_end = shard.file.metadata()?.len();
+        let end = start.checked_add(length).filter(|end| *end <= file_end);
+        let end = end.ok_or_else(|| ParquetError::EOF("a column chunk reaches beyond the end of the file".into()))?;
+        if length > READ_WHOLE {
+            return Ok(Self::Paged { shard: Arc::clone(shard), end });
+        }
+        Ok(Self::Whole { start, bytes: read_range(&shard.file, start, length as usize)? })
+    }
+
+    fn beyond() -> ParquetError {
+        ParquetError::EOF("a page reaches beyond its column chunk".into())
+    }
+}
+
+fn read_range(file: &File, start: u64, length: usize) -> ParquetResult<Bytes> {
+    // Into spare capacity: zeroing what is overwritten at once would cost as much as the read.
+    let mut bytes = Vec::with_capacity(length);
+    while bytes.len() < length {
+        let at = start + bytes.len() as u64;
+        match rustix::io::pread(file, rustix::buffer::spare_capacity(&mut bytes), at) {
+            Ok(0) => return Err(ParquetError::EOF("the file ends within a column chunk".into())),
+            Ok(_) | Err(Errno::INTR) => {}
+            Err(refused) => return Err(std::io::Error::from(refused).into()),
+        }
+    }
+    bytes.truncate(length);
+    Ok(bytes.into())
+}
+
+impl Length for ChunkBytes {
+    fn len(&self) -> u64 {
+        match self {
+            Self::Whole { start, bytes } => start + bytes.len() as u64,
+            Self::Paged { end, .. } => *end,
+        }
+    }
+}
+
+impl ChunkReader for ChunkBytes {
+    type T = Box<dyn Read>;
+
+    fn get_read(&self, at: u64) -> ParquetResult<Self::T> {
+        match self {
+            Self::Whole { start, bytes } => {
+                let offset = at.checked_sub(*start).filter(|o| *o <= bytes.len() as u64).ok_or_else(Self::beyond)?;
+                Ok(Box::new(bytes::Buf::reader(bytes.slice(offset as usize..))))
+            }
+            Self::Paged { shard, end } => {
+                let from = FileFrom { shard: Arc::clone(shard), at, end: *end };
+                Ok(Box::new(BufReader::with_capacity(512, from)))
+            }
+        }
+    }
+
+    fn get_bytes(&self, at: u64, length: usize) -> ParquetResult<Bytes> {
+        let end = at.checked_add(length as u64).filter(|end| *end <= self.len()).ok_or_else(Self::beyond)?;
+        match self {
+            Self::Whole { start, bytes } => {
+                let offset = at.checked_sub(*start).ok_or_else(Self::beyond)?;
+                Ok(bytes.slice(offset as usize..(end - start) as usize))
+            }
+            Self::Paged { shard, .. } => read_range(&shard.file, at, length),
+        }
+    }
+}
+
+/// Reads a shard's file from a place on, without moving a cursor that others share.
+struct FileFrom {
+    shard: Arc<ParquetShard>,
+    at: u64,
+    end: u64,
+}
+
+impl Read for FileFrom {
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        let most = buffer.len().min(self.end.saturating_sub(self.at) as usize);
+        let read = self.shard.file.read_at(&mut buffer[..most], self.at)?;
+        self.at += read as u64;
+        Ok(read)
+    }
+}
