@@ -155,7 +155,7 @@ fn shares() -> Shares {
 }
 
 fn boundaries(codes: &[u32], hashes: &[u64], quotas: &Quotas) -> Boundaries {
-    let scan = |visit: &mut split::select::Visit<'_>| {
+    let scan = |visit: &split::select::Visit<'_>| {
         visit(codes, hashes, 0);
         Ok(())
     };

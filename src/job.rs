@@ -1,10 +1,13 @@
 //! A job from recipe to published output: discover, scan, freeze, write, publish. The sole owner of that order.
 
+mod merging;
 mod pass_one;
 mod pass_two;
 mod report;
+mod scanning;
 mod state;
 
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
@@ -122,8 +125,9 @@ impl Job {
         let started = Instant::now();
         let surveyed = self.survey(engine)?;
         let store = self.open_state(engine, &surveyed)?;
+        let names: HashSet<&str> = surveyed.iter().map(|s| s.shard.name.as_str()).collect();
         for record in store.shard_records() {
-            if !surveyed.iter().any(|s| s.shard.name == record.stamp.name) {
+            if !names.contains(record.stamp.name.as_str()) {
                 store.forget_shard(&record.stamp.name)?;
             }
         }

@@ -1,10 +1,11 @@
 //! The frozen plan: everything that is decided before a row is written. Pass two is a function of the plan and the
 //! shards alone; it decides nothing.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use arrow::datatypes::DataType;
-use hashbrown::HashMap;
+use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 use xxhash_rust::xxh3::xxh3_128;
 
@@ -30,18 +31,39 @@ const ROW_GROUP_ROWS: u64 = 1 << 20;
 pub struct Merged {
     /// The columns' summaries, in the schema's order.
     pub columns: Vec<ColumnSummary>,
-    /// Rows by stratum.
-    pub strata: HashMap<Vec<Option<String>>, u64>,
+    /// The strata of rows that have a label, in order.
+    pub strata: Vec<Stratum>,
+    /// Types of the stratify columns.
+    pub stratify: Vec<DataType>,
     /// Rows without a label.
     pub missing_label: u64,
     /// Rows read.
     pub rows: u64,
     /// Rows read of each shard, in order.
     pub shard_rows: Vec<u64>,
-    /// The strata of each shard by its own codes; none when they are too many to be kept.
-    pub shard_strata: Option<Vec<Vec<Stratum>>>,
+    /// For each shard, the positions of its strata by its own codes; none when they are too many to be kept.
+    pub shard_codes: Option<Vec<Vec<u32>>>,
     /// What columns and strata hold of the budget.
     pub(crate) _held: Option<Reservation>,
+}
+
+impl Merged {
+    /// The positions of these strata among all.
+    ///
+    /// # Errors
+    /// [`Error::Damaged`] for one that is not there.
+    pub fn codes(&self, strata: &[Stratum]) -> Result<Vec<u32>> {
+        let order = strata::order(&self.stratify);
+        let position = |stratum: &Stratum| {
+            self.strata.binary_search_by(|other| order(other, stratum)).map(|at| at as u32).map_err(|_| {
+                Error::Damaged {
+                    what: format!("the plan has no stratum `{}`; run again with --resume never", stratum.name()),
+                    source: None,
+                }
+            })
+        };
+        strata.iter().map(position).collect()
+    }
 }
 
 /// A shard as the plan counts on it.
@@ -139,13 +161,13 @@ pub struct ShardFacts {
 /// Gets runs of ledger rows: the shard's own stratum codes and key hashes.
 pub type VisitRows<'a> = dyn FnMut(&[u32], &[u64]) -> Result<()> + 'a;
 
-/// The ledgers of all shards, to be read as often as needed.
-pub trait Ledgers {
-    /// The strata of a shard by its own codes.
+/// The ledgers of all shards, to be read as often as needed, several at once.
+pub trait Ledgers: Sync {
+    /// The positions among all strata of a shard's strata by its own codes.
     ///
     /// # Errors
     /// When the state is damaged.
-    fn strata(&self, shard: usize) -> Result<Vec<Stratum>>;
+    fn codes(&self, shard: usize) -> Result<Cow<'_, [u32]>>;
 
     /// Hands over the rows of a shard in order.
     ///
@@ -155,7 +177,7 @@ pub trait Ledgers {
 }
 
 impl Plan {
-    /// Decides everything.
+    /// Decides everything. Ledgers are read on all threads of the pool that it is called in.
     ///
     /// # Errors
     /// What fitting the transforms finds in the data; [`Error::Memory`]; what reading the ledgers finds.
@@ -177,11 +199,14 @@ impl Plan {
             SplitKind::None => Shares::new(&[1.0])?,
             _ => Shares::new(&recipe.split.sizes.0.iter().map(|(_, share)| *share).collect::<Vec<_>>())?,
         };
-        let strata = ordered_strata(collect, merged);
+        let strata = match collect.ledger {
+            true => merged.strata.clone(),
+            false => vec![Stratum { values: Vec::new(), rows: merged.rows }],
+        };
         let quotas = split::quotas(&strata.iter().map(|stratum| stratum.rows).collect::<Vec<_>>(), &shares);
-        let routing = Routing::new(&strata, recipe.split.random_state);
+        let random_state = recipe.split.random_state;
         let boundaries = match collect.ledger {
-            true => split::boundaries(&quotas, budget, |visit| routing.scan(shards, ledgers, visit))?,
+            true => split::boundaries(&quotas, budget, |visit| scan(shards, ledgers, random_state, visit))?,
             false => split::boundaries(&Quotas::new(names.len(), Vec::new()), budget, |_| Ok(()))?,
         };
         let splits: Vec<_> =
@@ -203,10 +228,10 @@ impl Plan {
             stratify: collect.stratify.iter().map(|&at| collect.schema.field(at).name().clone()).collect(),
             dictionary: dictionary_columns(&pipeline, &facts),
             splits,
-            strata: strata.clone(),
+            strata,
             quotas,
             boundaries,
-            random_state: recipe.split.random_state,
+            random_state,
             ledger: collect.ledger,
             rows: merged.rows,
             missing_label: merged.missing_label,
@@ -215,45 +240,34 @@ impl Plan {
             shard_rows,
             row_group_rows,
         };
-        plan.shards = plan.count_shards(shards, ledgers, &routing)?;
+        plan.shards = plan.count_shards(shards, ledgers)?;
         Ok(plan)
     }
 
     /// Counts what each shard gives each split, and that all quotas are met.
-    fn count_shards(
-        &self,
-        shards: &[ShardFacts],
-        ledgers: &dyn Ledgers,
-        routing: &Routing<'_>,
-    ) -> Result<Vec<PlannedShard>> {
-        let mut first_row = 0;
-        let mut planned = Vec::with_capacity(shards.len());
-        let mut totals = vec![0; self.splits.len()];
-        let mut routes = Vec::new();
-        for (at, shard) in shards.iter().enumerate() {
+    fn count_shards(&self, shards: &[ShardFacts], ledgers: &dyn Ledgers) -> Result<Vec<PlannedShard>> {
+        let first_rows = first_rows(shards);
+        let count = |at: usize| {
             let mut splits = vec![0; self.splits.len()];
             if self.ledger {
-                let mut router = routing.shard(ledgers.strata(at)?, first_row)?;
+                let mut router = Router::new(ledgers.codes(at)?.into_owned(), self.random_state, first_rows[at]);
+                let mut routes = Vec::new();
                 ledgers.rows(at, &mut |codes, hashes| {
-                    router.route(self, codes, hashes, &mut routes);
-                    routes.iter().filter(|route| **route != DROPPED).for_each(|route| splits[*route as usize] += 1);
+                    router.route(self, codes, hashes, &mut routes)?;
+                    count_routes(&routes, &mut splits);
                     Ok(())
                 })?;
             } else {
-                splits[0] = shard.rows;
+                splits[0] = shards[at].rows;
             }
-            totals.iter_mut().zip(&splits).for_each(|(total, rows)| *total += rows);
-            planned.push(PlannedShard {
-                name: shard.name.clone(),
-                bytes: shard.bytes,
-                fingerprint: shard.fingerprint,
-                rows: shard.rows,
-                first_row,
-                splits,
-            });
-            first_row += shard.rows;
-        }
-        if totals.iter().zip(&self.splits).any(|(total, split)| *total != split.rows) {
+            let ShardFacts { name, bytes, fingerprint, rows } = &shards[at];
+            let (name, bytes, fingerprint, rows) = (name.clone(), *bytes, *fingerprint, *rows);
+            Ok(PlannedShard { name, bytes, fingerprint, rows, first_row: first_rows[at], splits })
+        };
+        let planned = (0..shards.len()).into_par_iter().map(count).collect::<Vec<Result<PlannedShard>>>();
+        let planned = planned.into_iter().collect::<Result<Vec<_>>>()?;
+        let total = |split: usize| planned.iter().map(|shard| shard.splits[split]).sum::<u64>();
+        if self.splits.iter().enumerate().any(|(at, split)| total(at) != split.rows) {
             return Err(Error::Damaged {
                 what: "the ledgers do not add up to the shards' summaries; run again with --resume never".into(),
                 source: None,
@@ -262,12 +276,9 @@ impl Plan {
         Ok(planned)
     }
 
-    /// Routes the rows of shard `at`, whose strata by its own codes are `strata`.
-    ///
-    /// # Errors
-    /// [`Error::Damaged`] for a stratum that the plan does not know.
-    pub fn router(&self, at: usize, strata: Vec<Stratum>) -> Result<Router> {
-        Routing::new(&self.strata, self.random_state).shard(strata, self.shards[at].first_row)
+    /// Routes the rows of shard `at`, whose own codes stand for the strata at these positions.
+    pub fn router(&self, at: usize, codes: Vec<u32>) -> Router {
+        Router::new(codes, self.random_state, self.shards[at].first_row)
     }
 
     /// Mean bytes of an output row, decoded.
@@ -310,60 +321,36 @@ fn extension(recipe: &Recipe) -> String {
     }
 }
 
-fn ordered_strata(collect: &Collect, merged: &Merged) -> Vec<Stratum> {
-    if !collect.ledger {
-        return vec![Stratum { values: Vec::new(), rows: merged.rows }];
-    }
-    let types: Vec<DataType> =
-        collect.stratify.iter().map(|&at| collect.schema.field(at).data_type().clone()).collect();
-    let mut strata: Vec<Stratum> =
-        merged.strata.iter().map(|(values, rows)| Stratum { values: values.clone(), rows: *rows }).collect();
-    strata.sort_unstable_by(strata::order(&types));
-    strata
+/// The number of each shard's first row over the whole input.
+fn first_rows(shards: &[ShardFacts]) -> Vec<u64> {
+    let first = |next: &mut u64, shard: &ShardFacts| Some(std::mem::replace(next, *next + shard.rows));
+    shards.iter().scan(0, first).collect()
 }
 
-/// From a shard's own codes and key hashes to strata and ranks of the whole input.
-struct Routing<'a> {
-    index: HashMap<&'a [Option<String>], u32>,
+fn count_routes(routes: &[u8], splits: &mut [u64]) {
+    let mut counts = [0_u64; DROPPED as usize + 1];
+    routes.iter().for_each(|route| counts[usize::from(*route)] += 1);
+    splits.iter_mut().zip(counts).for_each(|(split, count)| *split += count);
+}
+
+/// Hands over the strata and ranks of all rows, shards on all threads.
+fn scan(
+    shards: &[ShardFacts],
+    ledgers: &dyn Ledgers,
     random_state: u64,
-}
-
-impl<'a> Routing<'a> {
-    fn new(strata: &'a [Stratum], random_state: u64) -> Self {
-        let index = strata.iter().enumerate().map(|(at, stratum)| (stratum.values.as_slice(), at as u32)).collect();
-        Self { index, random_state }
-    }
-
-    fn shard(&self, strata: Vec<Stratum>, first_row: u64) -> Result<Router> {
-        let global = |stratum: &Stratum| {
-            self.index.get(stratum.values.as_slice()).copied().ok_or_else(|| Error::Damaged {
-                what: format!("the plan has no stratum `{}`; run again with --resume never", stratum.name()),
-                source: None,
-            })
-        };
-        let codes = strata.iter().map(global).collect::<Result<_>>()?;
-        Ok(Router {
-            codes,
-            random_state: self.random_state,
-            position: first_row,
-            strata: Vec::new(),
-            ranks: Vec::new(),
+    visit: &split::select::Visit<'_>,
+) -> Result<()> {
+    let first_rows = first_rows(shards);
+    let one = |at: usize| {
+        let mut router = Router::new(ledgers.codes(at)?.into_owned(), random_state, first_rows[at]);
+        ledgers.rows(at, &mut |codes, hashes| {
+            let first = router.advance(codes, hashes)?;
+            visit(&router.strata, &router.ranks, first);
+            Ok(())
         })
-    }
-
-    fn scan(&self, shards: &[ShardFacts], ledgers: &dyn Ledgers, visit: &mut split::select::Visit<'_>) -> Result<()> {
-        let mut first_row = 0;
-        for (at, shard) in shards.iter().enumerate() {
-            let mut router = self.shard(ledgers.strata(at)?, first_row)?;
-            ledgers.rows(at, &mut |codes, hashes| {
-                let first = router.advance(codes, hashes);
-                visit(&router.strata, &router.ranks, first);
-                Ok(())
-            })?;
-            first_row += shard.rows;
-        }
-        Ok(())
-    }
+    };
+    let outcomes: Vec<Result<()>> = (0..shards.len()).into_par_iter().map(one).collect();
+    outcomes.into_iter().collect()
 }
 
 /// Routes the rows of one shard, in order.
@@ -376,22 +363,39 @@ pub struct Router {
 }
 
 impl Router {
+    fn new(codes: Vec<u32>, random_state: u64, first_row: u64) -> Self {
+        Self { codes, random_state, position: first_row, strata: Vec::new(), ranks: Vec::new() }
+    }
+
     /// The splits of the next rows, by their codes and key hashes; `DROPPED` for those in none.
-    pub fn route(&mut self, plan: &Plan, codes: &[u32], hashes: &[u64], routes: &mut Vec<u8>) {
-        let first = self.advance(codes, hashes);
+    ///
+    /// # Errors
+    /// [`Error::Damaged`] for a code that the shard has no stratum of.
+    pub fn route(&mut self, plan: &Plan, codes: &[u32], hashes: &[u64], routes: &mut Vec<u8>) -> Result<()> {
+        let first = self.advance(codes, hashes)?;
         routes.clear();
         routes.resize(codes.len(), DROPPED);
         plan.boundaries.route(&self.strata, &self.ranks, first, routes);
+        Ok(())
     }
 
-    fn advance(&mut self, codes: &[u32], hashes: &[u64]) -> u64 {
+    fn advance(&mut self, codes: &[u32], hashes: &[u64]) -> Result<u64> {
         let first = self.position;
         self.position += codes.len() as u64;
         self.strata.clear();
-        self.strata.extend(codes.iter().map(|&code| if code == NO_STRATUM { code } else { self.codes[code as usize] }));
+        let mut known = true;
+        self.strata.extend(codes.iter().map(|&code| {
+            let stratum = self.codes.get(code as usize).copied().unwrap_or(NO_STRATUM);
+            known &= stratum != NO_STRATUM || code == NO_STRATUM;
+            stratum
+        }));
+        if !known {
+            let what = "a ledger names a stratum that its shard has not; run again with --resume never".into();
+            return Err(Error::Damaged { what, source: None });
+        }
         self.ranks.clear();
         self.ranks.extend(hashes.iter().map(|&key| hash::rank(key, self.random_state)));
-        first
+        Ok(first)
     }
 }
 

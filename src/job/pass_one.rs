@@ -1,29 +1,24 @@
 //! Pass one over all shards: what is not in the state is scanned, until every shard was read under types that all
 //! shards' values fit, and the shards' results are merged.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use arrow::datatypes::SchemaRef;
-use hashbrown::HashMap;
 use rayon::prelude::*;
 
 use super::Job;
-use super::state::stamp_of;
+use super::merging::Merging;
+use super::scanning::Scanning;
 use crate::engine::Engine;
 use crate::error::{Error, Result};
 use crate::memory::Reservation;
 use crate::observe::{Event, Pass};
 use crate::plan::Merged;
 use crate::preview;
-use crate::scan::{self, Collect, ColumnSummary, Outcome, ShardSummary};
+use crate::scan::{self, Collect};
 use crate::schema::{self, ShardFields};
 use crate::source::{Chunk, Opened, Shard, discover};
 use crate::spec::Mode;
-use crate::state::Summary;
-use crate::store::frame::{self, Kind};
-use crate::store::{LEDGER_BUFFER_BYTES, ShardRecord, StateStore};
-use crate::strata::Stratum;
+use crate::store::{ShardRecord, StateStore};
 
 /// A shard as discovery found it.
 pub(super) struct Surveyed {
@@ -50,6 +45,24 @@ pub(super) struct Scanned {
 pub(super) struct Kept {
     pub(super) shards: Vec<Option<Vec<Chunk>>>,
     pub(super) _reservations: Vec<Reservation>,
+}
+
+impl Kept {
+    fn forget(&mut self) {
+        self.shards.iter_mut().for_each(|chunks| *chunks = None);
+        self._reservations.clear();
+    }
+}
+
+/// What pass one has so far.
+pub(super) struct Progress {
+    pub(super) records: Vec<Option<ShardRecord>>,
+    pub(super) merging: Merging,
+    pub(super) kept: Kept,
+    /// Whether decoded columns are still kept.
+    pub(super) keep: bool,
+    /// Rows and bytes that were read just now.
+    pub(super) read: (u64, u64),
 }
 
 impl Job {
@@ -85,18 +98,21 @@ impl Job {
         engine: &Engine<'_>,
         store: &StateStore,
         mut surveyed: Vec<Surveyed>,
-        mut records: Vec<Option<ShardRecord>>,
+        records: Vec<Option<ShardRecord>>,
         keep: bool,
     ) -> Result<Scanned> {
         let reused = records.iter().flatten().count();
-        let mut read = (0, 0);
         let total: u64 = surveyed.iter().map(|s| s.shard.bytes).sum();
         let rows = surveyed.iter().map(|s| s.rows).sum::<Option<u64>>();
         engine.observer.event(Event::Begin { pass: Pass::Scan, rows, bytes: total, shards: surveyed.len() });
-        let mut kept = Kept { shards: vec![None; surveyed.len()], ..Kept::default() };
-        let mut keep = keep && self.keeps(engine, &surveyed);
-        let mut merging = Merging::default();
-        'schema: loop {
+        let mut progress = Progress {
+            records,
+            merging: Merging::default(),
+            kept: Kept { shards: vec![None; surveyed.len()], ..Kept::default() },
+            keep: keep && self.keeps(engine, &surveyed),
+            read: (0, 0),
+        };
+        loop {
             let unified =
                 schema::unify(surveyed.iter().map(|s| (s.shard.name.as_str(), s.fields.as_ref())), &self.recipe.input)?;
             let collect = Collect::new(&self.recipe, &unified)?;
@@ -104,48 +120,21 @@ impl Job {
             if rows.is_some() {
                 preview::refuse_misfits(&self.recipe, &schema::settled(&unified))?;
             }
+            progress.merging.restart_if_other(&unified, &collect);
+            let options = self.options()?;
             let read_as = scan::type_names(&unified);
-            merging.restart_if_other(&unified, &collect);
-            for at in 0..surveyed.len() {
-                if merging.has(at) {
-                    continue;
-                }
-                if let Some(record) = &records[at] {
-                    let summary: ShardSummary = store.read_summary(record)?;
-                    if summary.read_as == read_as {
-                        merging.add(engine, at, &summary, summary.decode_columns()?)?;
-                        let bytes = surveyed[at].shard.bytes;
-                        engine.observer.event(Event::Advance { rows: summary.rows, bytes });
-                        continue;
-                    }
-                }
-                let one = &surveyed[at];
-                let opened = Opened::open(&one.shard, &self.options()?, Some(&one.fields))?;
-                let mut ledger = store.create_ledger(&one.shard.name)?;
-                let _ledger_buffer = engine.budget.reserve("the row ledger", LEDGER_BUFFER_BYTES)?;
-                match scan::shard(engine, &one.shard, &opened, &collect, &mut ledger, keep)? {
-                    Outcome::Widened(fields) => {
-                        surveyed[at].fields = Arc::new(fields);
-                        kept.shards.iter_mut().for_each(|chunks| *chunks = None);
-                        kept._reservations.clear();
-                        continue 'schema;
-                    }
-                    Outcome::Done { summary, columns, cached } => {
-                        let framed = frame::encode(Kind::Summary, &summary)?;
-                        records[at] = Some(store.commit_shard(stamp_of(one), &framed, ledger.seal()?)?);
-                        merging.add(engine, at, &summary, columns)?;
-                        read = (read.0 + summary.rows, read.1 + one.shard.bytes);
-                        if let Some(chunks) = cached {
-                            keep = self.keep_chunks(engine, &mut kept, at, chunks)?;
-                        }
-                        engine.observer.event(Event::Shard { name: &one.shard.name });
-                    }
-                }
+            let scanning =
+                Scanning { job: self, engine, store, surveyed: &surveyed, collect: &collect, read_as, options };
+            if let Some((at, fields)) = scanning.all(&mut progress)? {
+                surveyed[at].fields = Arc::new(fields);
+                progress.kept.forget();
+                continue;
             }
             engine.observer.event(Event::End { pass: Pass::Scan });
-            let records: Vec<ShardRecord> = records.into_iter().flatten().collect();
-            let merged = merging.finish();
+            let Progress { records, merging, kept, read, .. } = progress;
             let collect = Collect { schema: schema::settled(&collect.schema), ..collect };
+            let merged = merging.finish(&collect);
+            let records: Vec<ShardRecord> = records.into_iter().flatten().collect();
             return Ok(Scanned { collect, surveyed, records, merged, kept, reused, read });
         }
     }
@@ -188,90 +177,9 @@ impl Job {
                 advice: ", or leave run.mode at \"auto\"".into(),
             }),
             None => {
-                kept.shards.iter_mut().for_each(|chunks| *chunks = None);
-                kept._reservations.clear();
+                kept.forget();
                 Ok(false)
             }
-        }
-    }
-}
-
-/// Strata of single shards that are kept over all shards; more are read from the state again.
-const MOST_KEPT_STRATA: usize = 1 << 18;
-
-/// Pass one's results while shards are added, in any order: nothing here depends on it.
-#[derive(Default)]
-struct Merging {
-    schema: Option<SchemaRef>,
-    columns: Vec<ColumnSummary>,
-    strata: HashMap<Vec<Option<String>>, u64>,
-    missing_label: u64,
-    /// Rows of each shard that was added, by position.
-    rows: BTreeMap<usize, u64>,
-    /// Strata of each shard that was added, by position; none once they are too many to be kept.
-    shard_strata: Option<BTreeMap<usize, Vec<Stratum>>>,
-    /// For the columns and strata: what was merged stays until the plan is frozen.
-    held: Option<Reservation>,
-}
-
-impl Merging {
-    fn restart_if_other(&mut self, schema: &SchemaRef, collect: &Collect) {
-        if self.schema.as_ref() != Some(schema) {
-            *self = Self {
-                shard_strata: Some(BTreeMap::new()),
-                schema: Some(Arc::clone(schema)),
-                columns: collect.empty_columns(),
-                ..Self::default()
-            };
-        }
-    }
-
-    fn has(&self, shard: usize) -> bool {
-        self.rows.contains_key(&shard)
-    }
-
-    fn add(
-        &mut self,
-        engine: &Engine<'_>,
-        shard: usize,
-        summary: &ShardSummary,
-        columns: Vec<ColumnSummary>,
-    ) -> Result<()> {
-        for (merged, column) in self.columns.iter_mut().zip(columns) {
-            merged.merge(column)?;
-        }
-        for Stratum { values, rows } in &summary.strata {
-            *self.strata.entry_ref(values.as_slice()).or_insert(0) += rows;
-        }
-        self.missing_label += summary.missing_label;
-        if let Some(kept) = &mut self.shard_strata {
-            kept.insert(shard, summary.strata.clone());
-        }
-        let kept = self.shard_strata.iter().flat_map(BTreeMap::values).map(Vec::len).sum::<usize>();
-        if kept > MOST_KEPT_STRATA {
-            self.shard_strata = None;
-        }
-        self.rows.insert(shard, summary.rows);
-        let columns: usize = self.columns.iter().map(|column| column.state.heap_bytes()).sum();
-        let strata: usize = self.strata.keys().flatten().map(|value| value.as_ref().map_or(0, String::len) + 64).sum();
-        let strata = strata + kept * 96;
-        let what = "the statistics of all shards";
-        let bytes = (columns + strata) as u64;
-        match &mut self.held {
-            Some(held) => held.resize(what, bytes),
-            None => engine.budget.reserve(what, bytes).map(|held| self.held = Some(held)),
-        }
-    }
-
-    fn finish(self) -> Merged {
-        Merged {
-            columns: self.columns,
-            strata: self.strata,
-            missing_label: self.missing_label,
-            rows: self.rows.values().sum(),
-            shard_rows: self.rows.into_values().collect(),
-            shard_strata: self.shard_strata.map(|strata| strata.into_values().collect()),
-            _held: self.held,
         }
     }
 }

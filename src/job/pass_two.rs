@@ -1,5 +1,6 @@
 //! From the results of pass one to the published output: the plan is frozen, the parts are written, all is put in place.
 
+use std::borrow::Cow;
 use std::collections::VecDeque;
 use std::path::Path;
 use std::time::Instant;
@@ -9,14 +10,13 @@ use super::{Job, Phase, Report};
 use crate::engine::Engine;
 use crate::error::{Error, Result, Site};
 use crate::observe::{Event, Pass};
-use crate::plan::{Ledgers, Plan, ShardFacts, VisitRows};
+use crate::plan::{Ledgers, Merged, Plan, ShardFacts, VisitRows};
 use crate::scan::ShardSummary;
 use crate::sink::manifest::Manifest;
 use crate::sink::{SealedPart, Staging, metadata};
 use crate::source::{Chunk, Opened, SourceOptions};
 use crate::spec::{MetadataFormat, Mode};
 use crate::store::{LedgerReader, ShardRecord, StateStore};
-use crate::strata::Stratum;
 use crate::windows::Windows;
 use crate::write::{self, ShardRows};
 
@@ -78,8 +78,9 @@ impl Job {
                 rows: *rows,
             })
             .collect();
-        let ledgers = StateLedgers { store, records: &scanned.records, strata: scanned.merged.shard_strata.as_deref() };
-        let plan = Plan::freeze(&self.recipe, &scanned.collect, &scanned.merged, &facts, &ledgers, &engine.budget)?;
+        let ledgers = StateLedgers::new(store, scanned);
+        let freeze = || Plan::freeze(&self.recipe, &scanned.collect, &scanned.merged, &facts, &ledgers, &engine.budget);
+        let plan = engine.pool.install(freeze)?;
         store.save_plan(&plan)?;
         Ok(plan)
     }
@@ -121,14 +122,13 @@ impl Job {
             };
             return Ok(ShardRows { windows, routes: Box::new(routes) });
         }
-        let ledgers = StateLedgers { store, records: &scanned.records, strata: scanned.merged.shard_strata.as_deref() };
-        let mut router = plan.router(at, ledgers.strata(at)?)?;
+        let mut router = plan.router(at, StateLedgers::new(store, scanned).codes(at)?.into_owned());
         let mut reader: LedgerReader = store.open_ledger(&scanned.records[at])?;
         let mut block_routes = Vec::new();
         let routes = move |rows: usize, out: &mut VecDeque<u8>| {
             while out.len() < rows {
                 let Some(block) = reader.next_block()? else { break };
-                router.route(plan, block.codes, block.hashes, &mut block_routes);
+                router.route(plan, block.codes, block.hashes, &mut block_routes)?;
                 out.extend(&block_routes);
             }
             Ok(())
@@ -164,17 +164,22 @@ impl Job {
 struct StateLedgers<'a> {
     store: &'a StateStore,
     records: &'a [ShardRecord],
-    /// The strata of each shard, where they were kept.
-    strata: Option<&'a [Vec<Stratum>]>,
+    merged: &'a Merged,
+}
+
+impl<'a> StateLedgers<'a> {
+    fn new(store: &'a StateStore, scanned: &'a Scanned) -> Self {
+        Self { store, records: &scanned.records, merged: &scanned.merged }
+    }
 }
 
 impl Ledgers for StateLedgers<'_> {
-    fn strata(&self, shard: usize) -> Result<Vec<Stratum>> {
-        if let Some(kept) = self.strata {
-            return Ok(kept[shard].clone());
+    fn codes(&self, shard: usize) -> Result<Cow<'_, [u32]>> {
+        if let Some(kept) = &self.merged.shard_codes {
+            return Ok(Cow::Borrowed(&kept[shard]));
         }
         let summary: ShardSummary = self.store.read_summary(&self.records[shard])?;
-        Ok(summary.strata)
+        self.merged.codes(&summary.strata).map(Cow::Owned)
     }
 
     fn rows(&self, shard: usize, visit: &mut VisitRows<'_>) -> Result<()> {

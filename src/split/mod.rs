@@ -6,6 +6,7 @@
 //! Both are functions of their arguments: no I/O of their own, no threads, no clock, no random numbers and no
 //! floating point. A ledger of rows is read through the closure that the caller passes in.
 
+mod guess;
 pub mod rounding;
 mod search;
 pub mod select;

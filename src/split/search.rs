@@ -7,7 +7,8 @@
 //! Keys are distinct, for positions are, so it ends however many hashes are equal and however little memory there is:
 //! with each reading an interval gets narrower by half at the least, down to a single key.
 
-use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use super::rounding::Quotas;
 use super::select::{Key, NO_STRATUM, Visit};
@@ -39,14 +40,14 @@ pub fn fixed_bytes(quotas: &Quotas) -> u64 {
 // Of many strata each row meets another one's interval: in one cache line, not across two, that is a third faster.
 #[derive(Debug, Clone)]
 #[repr(align(64))]
-struct Interval {
-    stratum: u32,
+pub(super) struct Interval {
+    pub(super) stratum: u32,
     /// The least key.
     low: u128,
     /// How far the greatest key is above the least.
     span: u128,
     /// Rows of the stratum in it.
-    rows: u64,
+    pub(super) rows: u64,
     /// The first of its boundaries.
     first: usize,
     /// How many boundaries it has; they follow each other.
@@ -58,6 +59,21 @@ struct Interval {
 }
 
 impl Interval {
+    /// Its boundaries.
+    pub(super) fn boundaries(&self) -> std::ops::Range<usize> {
+        self.first..self.first + usize::from(self.wanted)
+    }
+
+    /// One more boundary is in it.
+    pub(super) fn share(&mut self) {
+        self.wanted += 1;
+    }
+
+    /// The keys from `low` to `high` of its stratum, with one boundary.
+    pub(super) fn part(&self, low: u128, high: u128, rows: u64, boundary: usize) -> Self {
+        Self { low, span: high.saturating_sub(low), rows, first: boundary, wanted: 1, shift: 0, base: 0, ..*self }
+    }
+
     /// How many slices it is cut into.
     fn slices(&self) -> usize {
         (self.span >> self.shift) as usize + 1
@@ -71,8 +87,7 @@ impl Interval {
         let (least, greatest) = (Key::from_number(low), Key::from_number(high));
         // Within one hash only positions differ, and far fewer of them are in use than there are.
         let position = if least.hash == greatest.hash { greatest.position.min(last) } else { greatest.position };
-        let high = Key { position, ..greatest }.number();
-        Self { low, span: high.saturating_sub(low), rows, first: boundary, wanted: 1, shift: 0, base: 0, ..*self }
+        self.part(low, Key { position, ..greatest }.number(), rows, boundary)
     }
 }
 
@@ -135,11 +150,32 @@ impl Search {
         self.found
     }
 
+    /// The intervals; there are none until [`Search::go_on_with`] says where to look.
+    pub(super) fn take_intervals(&mut self) -> Vec<Interval> {
+        std::mem::take(&mut self.intervals)
+    }
+
+    /// Looks on in `intervals`, by stratum, then by key.
+    pub(super) fn go_on_with(&mut self, intervals: Vec<Interval>) {
+        self.intervals = intervals;
+        self.index();
+    }
+
+    /// Rank of a boundary among the rows of its interval.
+    pub(super) fn rank(&self, boundary: usize) -> u64 {
+        self.ranks[boundary]
+    }
+
+    /// So many rows of a boundary's interval are before those that it is looked for among from now on.
+    pub(super) fn pass(&mut self, boundary: usize, rows: u64) {
+        self.ranks[boundary] -= rows;
+    }
+
     /// The search after one more reading of the ledger.
     ///
     /// # Errors
     /// As [`super::select::boundaries`].
-    pub fn read_on(self, budget: &Arc<Budget>, scan: &impl Fn(&mut Visit<'_>) -> Result<()>) -> Result<Self> {
+    pub fn read_on(self, budget: &Arc<Budget>, scan: &impl Fn(&Visit<'_>) -> Result<()>) -> Result<Self> {
         let rows = self.rows();
         let room = if rows <= COLLECT_ROWS { budget.try_reserve(rows * size_of::<u128>() as u64) } else { None };
         match room {
@@ -149,12 +185,12 @@ impl Search {
     }
 
     /// Rows in all intervals.
-    fn rows(&self) -> u64 {
+    pub(super) fn rows(&self) -> u64 {
         self.intervals.iter().map(|interval| interval.rows).sum()
     }
 
     /// Holds the rows of all intervals and picks the boundaries among them.
-    fn collect(mut self, rows: u64, scan: &impl Fn(&mut Visit<'_>) -> Result<()>) -> Result<Self> {
+    fn collect(mut self, rows: u64, scan: &impl Fn(&Visit<'_>) -> Result<()>) -> Result<Self> {
         let mut keys = vec![0_u128; rows as usize];
         let mut next = Vec::with_capacity(self.intervals.len());
         let mut base = 0;
@@ -163,11 +199,18 @@ impl Search {
             next.push(base);
             base += interval.rows as usize;
         }
-        self.read(scan, |index, interval, above| {
-            let at = next[index];
-            next[index] += 1;
-            if at - interval.base < interval.rows as usize {
-                keys[at] = interval.low + above;
+        let places = Mutex::new((&mut keys, &mut next));
+        let hit =
+            |met: &mut Vec<(usize, u128)>, index, interval: &Interval, above| met.push((index, interval.low + above));
+        self.read(scan, hit, |met| {
+            let mut places = places.lock().unwrap_or_else(PoisonError::into_inner);
+            let (keys, next) = &mut *places;
+            for (index, key) in met {
+                let (at, interval) = (next[index], &self.intervals[index]);
+                next[index] += 1;
+                if at - interval.base < interval.rows as usize {
+                    keys[at] = key;
+                }
             }
         })?;
         for (interval, next) in std::mem::take(&mut self.intervals).into_iter().zip(next) {
@@ -181,9 +224,9 @@ impl Search {
     }
 
     /// Finds the boundaries of an interval among all its keys.
-    fn pick(&mut self, interval: &Interval, mut keys: &mut [u128]) {
+    pub(super) fn pick(&mut self, interval: &Interval, mut keys: &mut [u128]) {
         let mut passed = 0;
-        for boundary in interval.first..interval.first + usize::from(interval.wanted) {
+        for boundary in interval.boundaries() {
             let rank = self.ranks[boundary];
             if rank < passed {
                 // A split without rows ends where it begins.
@@ -201,12 +244,15 @@ impl Search {
     ///
     /// # Errors
     /// As [`super::select::boundaries`].
-    pub fn narrow(mut self, budget: &Arc<Budget>, scan: &impl Fn(&mut Visit<'_>) -> Result<()>) -> Result<Self> {
+    pub fn narrow(mut self, budget: &Arc<Budget>, scan: &impl Fn(&Visit<'_>) -> Result<()>) -> Result<Self> {
         let (slices, _room) = self.slice(budget)?;
-        let mut counts = vec![0_u64; slices];
-        let last = self.read(scan, |_, interval, above| {
-            counts[interval.base + (above >> interval.shift) as usize] += 1;
-        })?;
+        // Shared by all threads: slices are many, so two rarely count in one place at once.
+        let counts: Vec<AtomicU64> = (0..slices).map(|_| AtomicU64::new(0)).collect();
+        let hit = |(): &mut (), _, interval: &Interval, above: u128| {
+            counts[interval.base + (above >> interval.shift) as usize].fetch_add(1, Ordering::Relaxed);
+        };
+        let last = self.read(scan, hit, |()| {})?;
+        let counts: Vec<u64> = counts.into_iter().map(AtomicU64::into_inner).collect();
         let mut parts = Vec::with_capacity(self.found.len());
         for interval in std::mem::take(&mut self.intervals) {
             let counts = &counts[interval.base..][..interval.slices()];
@@ -250,7 +296,7 @@ impl Search {
     fn descend(&mut self, interval: &Interval, counts: &[u64], last: u64, parts: &mut Vec<Interval>) {
         let mut index = 0;
         let mut passed = 0;
-        for boundary in interval.first..interval.first + usize::from(interval.wanted) {
+        for boundary in interval.boundaries() {
             while passed + counts[index] <= self.ranks[boundary] {
                 passed += counts[index];
                 index += 1;
@@ -280,21 +326,23 @@ impl Search {
         }
     }
 
-    /// Reads the ledger and calls `hit` for every row in an interval: with the interval's index, the interval, and
-    /// how far the row's key is above its least. Returns the greatest position.
-    fn read(
+    /// Reads the ledger and calls `hit` for every row in an interval: with what the run of rows met so far, the interval's
+    /// index, the interval, and how far the row's key is above its least; then `end` with what the run met. Returns the
+    /// greatest position.
+    fn read<T: Default>(
         &self,
-        scan: &impl Fn(&mut Visit<'_>) -> Result<()>,
-        mut hit: impl FnMut(usize, &Interval, u128),
+        scan: &impl Fn(&Visit<'_>) -> Result<()>,
+        hit: impl Fn(&mut T, usize, &Interval, u128) + Sync,
+        end: impl Fn(T) + Sync,
     ) -> Result<u64> {
-        let mut last = 0;
-        let mut strange = false;
-        scan(&mut |strata, hashes, first| {
-            strange |= strata.len() != hashes.len();
-            last = last.max(first + strata.len() as u64);
+        let last = AtomicU64::new(0);
+        let strange = AtomicBool::new(false);
+        scan(&|strata, hashes, first| {
+            let mut other = strata.len() != hashes.len();
+            let mut met = T::default();
             for ((&stratum, &hash), position) in strata.iter().zip(hashes).zip(first..) {
                 let Some(&(start, end)) = self.by_stratum.get(stratum as usize) else {
-                    strange |= stratum != NO_STRATUM;
+                    other |= stratum != NO_STRATUM;
                     continue;
                 };
                 let key = Key { hash, position }.number();
@@ -303,17 +351,20 @@ impl Search {
                     // Keys below the interval wrap around to far above it.
                     let above = key.wrapping_sub(interval.low);
                     if above <= interval.span {
-                        hit(index, interval, above);
+                        hit(&mut met, index, interval, above);
                         break;
                     }
                 }
             }
+            end(met);
+            last.fetch_max(first + strata.len() as u64, Ordering::Relaxed);
+            strange.fetch_or(other, Ordering::Relaxed);
         })?;
-        if strange { Err(other_rows()) } else { Ok(last.saturating_sub(1)) }
+        if strange.into_inner() { Err(other_rows()) } else { Ok(last.into_inner().saturating_sub(1)) }
     }
 }
 
-fn other_rows() -> Error {
+pub(super) fn other_rows() -> Error {
     let what = "the ledger of rows does not hold the rows that were counted; run again with a fresh state";
     Error::Damaged { what: what.to_string(), source: None }
 }

@@ -4,14 +4,16 @@
 //! go to the first split, as many as its quota says, the next to the second, and so on. What is found are the keys of
 //! the rows that open a split; with them any row is routed on its own.
 //!
-//! The rows are never sorted and never held all at once: `search` narrows the key space down to them.
+//! The rows are never sorted and never held all at once: `guess` collects the few that are near where even hashes have the
+//! boundaries, and `search` narrows the key space down to those that it missed.
 //!
-//! Nothing here reads a file: the ledger is the caller's, and it is read as often as needed, two times as a rule.
+//! Nothing here reads a file: the ledger is the caller's, and it is read as often as needed, once as a rule.
 
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use super::guess;
 use super::rounding::Quotas;
 use super::search::{self, Search};
 use crate::error::Result;
@@ -49,8 +51,9 @@ impl Key {
     }
 }
 
-/// What a ledger calls with every run of rows: codes of their strata, their hashes, the position of the first.
-pub type Visit<'a> = dyn FnMut(&[u32], &[u64], u64) + 'a;
+/// What a ledger calls with every run of rows, from any thread and in any order: codes of their strata, their hashes, the
+/// position of the first.
+pub type Visit<'a> = dyn Fn(&[u32], &[u64], u64) + Sync + 'a;
 
 /// The keys that part the splits, for every stratum.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -117,8 +120,8 @@ impl Boundaries {
 
 /// The boundaries that give every split its quota of every stratum.
 ///
-/// `scan` reads the whole ledger from its start, in the order of positions, and can be called again and again; its
-/// strata are coded by their index in the quotas, or [`NO_STRATUM`].
+/// `scan` reads the whole ledger, and can be called again and again; its strata are coded by their index in the quotas, or
+/// [`NO_STRATUM`].
 ///
 /// # Errors
 /// What `scan` fails with; [`Error::Memory`](crate::error::Error::Memory) when not even a few counters for each boundary fit the budget;
@@ -126,10 +129,10 @@ impl Boundaries {
 pub fn boundaries(
     quotas: &Quotas,
     budget: &Arc<Budget>,
-    scan: impl Fn(&mut Visit<'_>) -> Result<()>,
+    scan: impl Fn(&Visit<'_>) -> Result<()>,
 ) -> Result<Boundaries> {
     let _fixed = budget.reserve(search::WHAT, search::fixed_bytes(quotas))?;
-    let mut search = Search::new(quotas);
+    let mut search = guess::read(Search::new(quotas), quotas, budget, &scan)?;
     while !search.is_over() {
         search = search.read_on(budget, &scan)?;
     }

@@ -17,7 +17,7 @@ struct Ledger {
 }
 
 impl Ledger {
-    fn scan(&self, run: usize) -> impl Fn(&mut Visit<'_>) -> Result<()> {
+    fn scan(&self, run: usize) -> impl Fn(&Visit<'_>) -> Result<()> {
         move |visit| {
             let runs = self.strata.chunks(run).zip(self.hashes.chunks(run));
             for (index, (strata, hashes)) in runs.enumerate() {
@@ -139,7 +139,7 @@ fn strata_of_one_row_and_more_splits_than_that() {
     let quotas = Quotas::new(4, vec![1, 0, 0, 0, 0, 1, 0, 0, 0, 0, 1, 0, 0, 0, 0, 1]);
     let reads = Cell::new(0);
     let scan = ledger.scan(2);
-    let found = boundaries(&quotas, &Budget::new(1 << 20), |visit: &mut Visit<'_>| {
+    let found = boundaries(&quotas, &Budget::new(1 << 20), |visit: &Visit<'_>| {
         reads.set(reads.get() + 1);
         scan(visit)
     });
@@ -181,21 +181,57 @@ fn boundaries_survive_serialisation() {
     assert_eq!(serde_json::from_str::<Boundaries>(&text).unwrap(), found);
 }
 
-/// More rows than are ever collected at once, so the common way through a large table is taken.
-#[test]
-fn a_large_ledger_is_narrowed_and_then_collected() {
-    let rows = 5_000_000_u64;
-    let hashes = (0..rows).map(|row| row.wrapping_mul(0x9E37_79B9_7F4A_7C15)).collect();
-    let ledger = Ledger { strata: (0..rows).map(|row| (row % 3) as u32).collect(), hashes, first: 0 };
-    let count = |stratum| rows / 3 + u64::from(stratum < rows % 3);
-    let quotas = Quotas::new(3, (0..3).flat_map(|c| [1000, 5, count(c) - 1005]).collect());
+/// A ledger of so many rows of so many strata, its quotas, and how often finding their boundaries reads it.
+fn readings(rows: u64, strata: u64, hash: impl Fn(u64) -> u64) -> usize {
+    let hashes = (0..rows).map(hash).collect();
+    let ledger = Ledger { strata: (0..rows).map(|row| (row % strata) as u32).collect(), hashes, first: 0 };
+    let count = |stratum| rows / strata + u64::from(stratum < rows % strata);
+    let quotas = Quotas::new(3, (0..strata).flat_map(|c| [count(c) / 2, 5, count(c) - count(c) / 2 - 5]).collect());
     let reads = Cell::new(0);
     let scan = ledger.scan(65_536);
-    let found = boundaries(&quotas, &Budget::new(1 << 26), |visit: &mut Visit<'_>| {
+    let found = boundaries(&quotas, &Budget::new(1 << 29), |visit: &Visit<'_>| {
         reads.set(reads.get() + 1);
         scan(visit)
     });
-    let found = found.unwrap();
-    assert_eq!(reads.get(), 2);
-    assert_eq!(ledger.route(&found), ledger.sorted(&quotas));
+    assert_eq!(ledger.route(&found.unwrap()), ledger.sorted(&quotas));
+    reads.get()
+}
+
+/// A bijection that spreads numbers evenly, but not as evenly as a multiple of them.
+fn even(row: u64) -> u64 {
+    xxhash_rust::xxh3::xxh3_64(&row.to_le_bytes())
+}
+
+#[test]
+fn even_hashes_are_read_once_however_many_rows_and_strata() {
+    assert_eq!(readings(5_000_000, 3, even), 1);
+    assert_eq!(readings(1_000_000, 500, even), 1);
+    assert_eq!(readings(20_000, 3, even), 1);
+}
+
+#[test]
+fn hashes_where_nobody_guesses_them_are_narrowed_and_then_collected() {
+    assert_eq!(readings(5_000_000, 3, |row| even(row) >> 32), 3);
+    assert_eq!(readings(100_000, 3, |row| even(row) >> 32), 2);
+}
+
+proptest! {
+    /// Runs that arrive in any order leave the same boundaries.
+    #[test]
+    fn any_order_of_runs_gives_the_same_boundaries(
+        (ledger, quotas) in ledger_and_quotas(), run in 1_usize..50, turn in any::<prop::sample::Index>(), even in any::<bool>(),
+    ) {
+        let hashes = ledger.hashes.iter().map(|hash| if even { self::even(*hash) } else { *hash }).collect();
+        let ledger = Ledger { hashes, ..ledger };
+        let turned = |visit: &Visit<'_>| {
+            let runs: Vec<_> = ledger.strata.chunks(run).zip(ledger.hashes.chunks(run)).enumerate().collect();
+            let turn = if runs.is_empty() { 0 } else { turn.index(runs.len()) };
+            for (index, (strata, hashes)) in runs[turn..].iter().chain(&runs[..turn]) {
+                visit(strata, hashes, ledger.first + (index * run) as u64);
+            }
+            Ok(())
+        };
+        let found = boundaries(&quotas, &Budget::new(1 << 30), turned).unwrap();
+        prop_assert_eq!(ledger.route(&found), ledger.sorted(&quotas));
+    }
 }

@@ -1,0 +1,162 @@
+//! The shards of pass one, several at a time: while one waits for the disk or is merged, the threads have the columns of
+//! another. Which shards share the time never shows in a result.
+
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use super::Job;
+use super::pass_one::{Progress, Surveyed};
+use super::state::stamp_of;
+use crate::engine::Engine;
+use crate::error::{Error, Result};
+use crate::observe::Event;
+use crate::scan::{self, Collect, Outcome, ShardSummary};
+use crate::schema::ShardFields;
+use crate::source::{Opened, SourceOptions};
+use crate::spec::Mode;
+use crate::store::frame::{self, Kind};
+use crate::store::{LEDGER_BUFFER_BYTES, StateStore};
+
+/// Shards that are scanned at a time at the most, however many threads there are.
+const MOST_AT_ONCE: usize = 16;
+
+/// What scanning a shard needs, under one schema.
+pub(super) struct Scanning<'a> {
+    pub(super) job: &'a Job,
+    pub(super) engine: &'a Engine<'a>,
+    pub(super) store: &'a StateStore,
+    pub(super) surveyed: &'a [Surveyed],
+    pub(super) collect: &'a Collect,
+    pub(super) read_as: Vec<(String, String)>,
+    pub(super) options: SourceOptions,
+}
+
+/// A shard whose values do not fit the schema, and the types that hold them.
+type Widened = (usize, ShardFields);
+
+/// How the shards end that are scanned at a time.
+enum Ended {
+    Widened(ShardFields),
+    Failed(Error),
+    /// There was no room beside the others.
+    Crowded,
+}
+
+impl Scanning<'_> {
+    /// Scans what is not in `progress` yet; stops at a shard that does not fit the schema.
+    pub(super) fn all(&self, progress: &mut Progress) -> Result<Option<Widened>> {
+        let missing: Vec<usize> = (0..self.surveyed.len()).filter(|at| !progress.merging.has(*at)).collect();
+        let at_once = self.at_once().min(missing.len());
+        if at_once > 1
+            && let Some(widened) = self.together(&missing, at_once, progress)?
+        {
+            return Ok(Some(widened));
+        }
+        // What is left, one by one: with all memory to itself, a shard that fails has failed.
+        let progress = Mutex::new(progress);
+        locked(&progress).merging.hold(self.engine)?;
+        for at in missing {
+            if locked(&progress).merging.has(at) {
+                continue;
+            }
+            if let Some(fields) = self.one(at, &progress)? {
+                return Ok(Some((at, fields)));
+            }
+            locked(&progress).merging.hold(self.engine)?;
+        }
+        Ok(None)
+    }
+
+    /// Shards at a time: enough that their columns keep the threads busy, and at least one more than is being committed.
+    /// Blocks of text are read ahead and parsed on all threads as it is.
+    fn at_once(&self) -> usize {
+        let threads = self.engine.threads();
+        // In memory, the shards before are what there must be room for: with others under way, nobody could tell.
+        if threads == 1
+            || self.job.recipe().run.mode == Mode::InMemory
+            || self.surveyed.iter().any(|one| one.rows.is_none())
+        {
+            return 1;
+        }
+        (threads * 4).div_ceil(self.surveyed.first().map_or(1, |one| one.fields.len().max(1))).clamp(2, MOST_AT_ONCE)
+    }
+
+    /// Scans shards `at_once` at a time until all are done, one ends otherwise, or memory is short.
+    fn together(&self, missing: &[usize], at_once: usize, progress: &mut Progress) -> Result<Option<Widened>> {
+        let progress = Mutex::new(progress);
+        let (next, stop) = (AtomicUsize::new(0), AtomicBool::new(false));
+        let ends: Mutex<Vec<(usize, Ended)>> = Mutex::default();
+        let run = || {
+            while !stop.load(Ordering::Relaxed) {
+                let Some(&at) = missing.get(next.fetch_add(1, Ordering::Relaxed)) else { break };
+                let end = match self.one(at, &progress) {
+                    Ok(None) if locked(&progress).merging.hold(self.engine).is_ok() => continue,
+                    Ok(None) | Err(Error::Memory { .. }) => Ended::Crowded,
+                    Ok(Some(fields)) => Ended::Widened(fields),
+                    Err(error) => Ended::Failed(error),
+                };
+                stop.store(true, Ordering::Relaxed);
+                locked(&ends).push((at, end));
+            }
+        };
+        std::thread::scope(|scope| {
+            for _ in 1..at_once {
+                scope.spawn(run);
+            }
+            run();
+        });
+        let mut ends = ends.into_inner().unwrap_or_else(PoisonError::into_inner);
+        // Every shard before one that failed was begun before it, and went on to its end: the first failure is the first.
+        ends.sort_by_key(|(at, _)| *at);
+        for (at, end) in ends {
+            match end {
+                Ended::Crowded => {}
+                Ended::Failed(error) => return Err(error),
+                Ended::Widened(fields) => return Ok(Some((at, fields))),
+            }
+        }
+        Ok(None)
+    }
+
+    /// Takes a shard from the state, or scans and commits it; its types, when its values do not fit the schema.
+    fn one(&self, at: usize, progress: &Mutex<&mut Progress>) -> Result<Option<ShardFields>> {
+        let Self { engine, store, .. } = self;
+        let (record, keep) = {
+            let progress = locked(progress);
+            (progress.records[at].clone(), progress.keep)
+        };
+        let one = &self.surveyed[at];
+        if let Some(record) = record {
+            let summary: ShardSummary = store.read_summary(&record)?;
+            if summary.read_as == self.read_as {
+                let columns = summary.decode_columns()?;
+                locked(progress).merging.add(at, &summary, columns)?;
+                engine.observer.event(Event::Advance { rows: summary.rows, bytes: one.shard.bytes });
+                return Ok(None);
+            }
+        }
+        let opened = Opened::open(&one.shard, &self.options, Some(&one.fields))?;
+        let mut ledger = store.create_ledger(&one.shard.name)?;
+        let _ledger_buffer = engine.budget.reserve("the row ledger", LEDGER_BUFFER_BYTES)?;
+        match scan::shard(engine, &one.shard, &opened, self.collect, &mut ledger, keep)? {
+            Outcome::Widened(fields) => Ok(Some(fields)),
+            Outcome::Done { summary, columns, cached } => {
+                let framed = frame::encode(Kind::Summary, &summary)?;
+                let record = store.commit_shard(stamp_of(one), &framed, ledger.seal()?)?;
+                let progress = &mut **locked(progress);
+                progress.records[at] = Some(record);
+                progress.merging.add(at, &summary, columns)?;
+                progress.read = (progress.read.0 + summary.rows, progress.read.1 + one.shard.bytes);
+                if let Some(chunks) = cached.filter(|_| progress.keep) {
+                    progress.keep = self.job.keep_chunks(engine, &mut progress.kept, at, chunks)?;
+                }
+                engine.observer.event(Event::Shard { name: &one.shard.name });
+                Ok(None)
+            }
+        }
+    }
+}
+
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
