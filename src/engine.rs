@@ -35,6 +35,14 @@ impl<'a> Engine<'a> {
         Ok(Self { pool, budget: Budget::new((run.memory.0 as f64 * COUNTED_SHARE) as u64), observer })
     }
 
+    /// Whether the work may go on.
+    ///
+    /// # Errors
+    /// [`Error::Interrupted`] once the observer says stop.
+    pub fn go_on(&self) -> Result<()> {
+        if self.observer.stop() { Err(Error::Interrupted) } else { Ok(()) }
+    }
+
     /// Number of worker threads.
     pub fn threads(&self) -> usize {
         self.pool.current_num_threads()

@@ -17,7 +17,7 @@ use crate::spec::{Recipe, check};
 use crate::store::StateStore;
 use crate::transform;
 
-use pass_one::Scanned;
+use pass_one::{Scanned, Surveyed};
 pub use report::{Phase, Report, SplitReport};
 
 /// A checked recipe, ready to run.
@@ -72,10 +72,15 @@ impl Job {
     /// See [`Error`].
     pub fn run(&self, observer: &dyn Observer) -> Result<Report> {
         let engine = Engine::new(&self.recipe.run, observer)?;
-        staging::check_target(Path::new(&self.recipe.output.path), self.overwrite)?;
+        let output = Path::new(&self.recipe.output.path);
+        staging::check_target(output, self.overwrite)?;
         let mut phases = Vec::new();
-        let (store, scanned) = self.scan_all(&engine, true, &mut phases)?;
-        self.finish(&engine, &store, scanned, phases)
+        let started = Instant::now();
+        let surveyed = self.survey(&engine)?;
+        let lock = staging::lock(output)?;
+        let (store, scanned) = self.scan_all(&engine, surveyed, true)?;
+        phases.push(scan_phase(started, &scanned));
+        self.finish(&engine, &store, lock, scanned, phases)
     }
 
     /// Pass one alone: fills the state.
@@ -84,8 +89,10 @@ impl Job {
     /// See [`Error`].
     pub fn scan(&self, observer: &dyn Observer) -> Result<Report> {
         let engine = Engine::new(&self.recipe.run, observer)?;
-        let mut phases = Vec::new();
-        let (_, scanned) = self.scan_all(&engine, false, &mut phases)?;
+        let started = Instant::now();
+        let surveyed = self.survey(&engine)?;
+        let (_, scanned) = self.scan_all(&engine, surveyed, false)?;
+        let phases = vec![scan_phase(started, &scanned)];
         Ok(self.report(&scanned, phases))
     }
 
@@ -95,10 +102,12 @@ impl Job {
     /// [`Error::Conflict`] when the state is missing, of another job, or lacks a shard; otherwise see [`Error`].
     pub fn write(&self, observer: &dyn Observer) -> Result<Report> {
         let engine = Engine::new(&self.recipe.run, observer)?;
-        staging::check_target(Path::new(&self.recipe.output.path), self.overwrite)?;
+        let output = Path::new(&self.recipe.output.path);
+        staging::check_target(output, self.overwrite)?;
         let mut phases = Vec::new();
         let started = Instant::now();
         let surveyed = self.survey(&engine)?;
+        let lock = staging::lock(output)?;
         let (store, identity) = StateStore::open_existing(&self.state_path())?;
         if identity.scan_fingerprint != self.scan_fingerprint()? {
             return Err(self.other_recipe());
@@ -115,12 +124,10 @@ impl Job {
         }
         let scanned = self.complete(&engine, &store, surveyed, committed, false)?;
         phases.push(Phase { name: "scan", seconds: started.elapsed().as_secs_f64(), rows: 0, bytes: 0 });
-        self.finish(&engine, &store, scanned, phases)
+        self.finish(&engine, &store, lock, scanned, phases)
     }
 
-    fn scan_all(&self, engine: &Engine<'_>, keep: bool, phases: &mut Vec<Phase>) -> Result<(StateStore, Scanned)> {
-        let started = Instant::now();
-        let surveyed = self.survey(engine)?;
+    fn scan_all(&self, engine: &Engine<'_>, surveyed: Vec<Surveyed>, keep: bool) -> Result<(StateStore, Scanned)> {
         let store = self.open_state(engine, &surveyed)?;
         for record in store.shard_records() {
             if !surveyed.iter().any(|s| s.shard.name == record.stamp.name) {
@@ -129,8 +136,6 @@ impl Job {
         }
         let committed = self.committed(&store, &surveyed);
         let scanned = self.complete(engine, &store, surveyed, committed, keep)?;
-        let (rows, bytes) = scanned.read;
-        phases.push(Phase { name: "scan", seconds: started.elapsed().as_secs_f64(), rows, bytes });
         Ok((store, scanned))
     }
 
@@ -146,6 +151,7 @@ impl Job {
             rows: scanned.merged.rows,
             shards: scanned.surveyed.len(),
             reused_shards: scanned.reused,
+            kept_parts: 0,
             columns: (scanned.collect.schema.fields().len(), None),
             splits: Vec::new(),
             dropped: vec![("missing_label".to_string(), scanned.merged.missing_label)]
@@ -155,4 +161,9 @@ impl Job {
             phases,
         }
     }
+}
+
+fn scan_phase(started: Instant, scanned: &Scanned) -> Phase {
+    let (rows, bytes) = scanned.read;
+    Phase { name: "scan", seconds: started.elapsed().as_secs_f64(), rows, bytes }
 }

@@ -70,6 +70,7 @@ pub mod memory;
 pub mod observe;
 pub mod plan;
 pub mod preview;
+pub mod remaining;
 pub mod scan;
 pub mod schema;
 pub mod sink;

@@ -144,7 +144,8 @@ pub fn type_names(schema: &SchemaRef) -> Vec<(String, String)> {
 /// Reads a shard under the schema of `collect`, writing its ledger to `ledger`.
 ///
 /// # Errors
-/// [`Error::Data`] that names the shard; [`Error::Memory`] when the vocabularies outgrow the budget.
+/// [`Error::Data`] that names the shard; [`Error::Memory`] when the vocabularies outgrow the budget;
+/// [`Error::Interrupted`].
 pub fn shard(
     engine: &Engine<'_>,
     shard: &Shard,
@@ -234,10 +235,12 @@ fn scan_columns(
             .par_iter_mut()
             .enumerate()
             .map(|(at, summary)| {
+                engine.go_on()?;
                 if runs == 1 {
                     return chunks.iter().map(|chunk| scan_column(chunk, collect, at, summary, keep)).collect();
                 }
                 let scan_run = |run: &[Chunk]| {
+                    engine.go_on()?;
                     let mut partial = ColumnSummary::new(collect.schema.field(at).data_type(), collect.needs[at]);
                     let parts = run
                         .iter()

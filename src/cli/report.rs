@@ -52,6 +52,7 @@ fn as_json(report: &Report, peak: Option<u64>) -> Value {
         "fingerprint": report.fingerprint,
         "input": { "shards": report.shards, "rows": report.rows, "columns": report.columns.0 },
         "reused_shards": report.reused_shards,
+        "kept_parts": report.kept_parts,
         "output_columns": report.columns.1,
         "splits": splits,
         "dropped": dropped,
@@ -73,6 +74,9 @@ fn text(report: &Report, peak: Option<u64>, ceiling: u64) -> String {
         count(report.columns.0 as u64),
         count(report.shards as u64)
     ));
+    if report.kept_parts > 0 {
+        lines.push(format!("{} parts of an interrupted run kept", count(report.kept_parts as u64)));
+    }
     if !report.splits.is_empty() {
         lines.push(splits(report).trim_fmt());
     }

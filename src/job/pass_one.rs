@@ -58,6 +58,7 @@ impl Job {
         let shards = discover::shards(&self.recipe.input)?;
         let options = self.options()?;
         let open = |shard: Shard| {
+            engine.go_on()?;
             let opened = Opened::open(&shard, &options, None)?;
             Ok(Surveyed {
                 fields: Arc::new(opened.fields()),
@@ -110,6 +111,7 @@ impl Job {
                 if merging.has(at) {
                     continue;
                 }
+                engine.go_on()?;
                 if let Some(record) = &records[at] {
                     let summary: ShardSummary = store.read_summary(record)?;
                     if summary.read_as == read_as {
@@ -121,6 +123,9 @@ impl Job {
                 }
                 let one = &surveyed[at];
                 let opened = Opened::open(&one.shard, &self.options()?, Some(&one.fields))?;
+                if opened.fingerprint() != one.fingerprint {
+                    return Err(one.shard.changed());
+                }
                 let mut ledger = store.create_ledger(&one.shard.name)?;
                 let _ledger_buffer = engine.budget.reserve("the row ledger", LEDGER_BUFFER_BYTES)?;
                 match scan::shard(engine, &one.shard, &opened, &collect, &mut ledger, keep)? {
@@ -131,6 +136,7 @@ impl Job {
                         continue 'schema;
                     }
                     Outcome::Done { summary, columns, cached } => {
+                        one.shard.check_unchanged()?;
                         let framed = frame::encode(Kind::Summary, &summary)?;
                         records[at] = Some(store.commit_shard(stamp_of(one), &framed, ledger.seal()?)?);
                         merging.add(engine, at, &summary, columns)?;

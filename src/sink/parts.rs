@@ -56,6 +56,15 @@ pub enum Format {
     Text(text::Format),
 }
 
+/// Where parts go.
+#[derive(Clone, Copy)]
+pub struct Destination<'a> {
+    /// The directory that their paths are below.
+    pub directory: &'a Path,
+    /// Told of each part once it is durable; what it fails with ends the writing.
+    pub sealed: &'a (dyn Fn(&SealedPart) -> Result<()> + Sync),
+}
+
 enum Open {
     Parquet(Box<SerializedFileWriter<BufWriter<AppendFile>>>),
     Text(Box<BufWriter<AppendFile>>),
@@ -69,31 +78,38 @@ struct OpenPart {
 
 const BUFFER_BYTES: usize = 1 << 20;
 
-/// Writes the pieces of `receiver` to the planned parts below `directory`; returns the sealed parts in the plan's order.
+/// Writes the pieces of `receiver` to `parts`; returns the sealed parts in the same order.
 ///
 /// # Errors
-/// [`Error::Io`] and [`Error::Failed`] that name the part.
+/// [`Error::Io`] and [`Error::Failed`] that name the part, and what [`Destination::sealed`] fails with.
 pub fn write(
-    directory: &Path,
+    destination: Destination<'_>,
     format: &Format,
     parts: &[PlannedPart],
     receiver: &Receiver<Piece>,
 ) -> Result<Vec<SealedPart>> {
     std::thread::scope(|scope| {
         let (to_seal, sealing) = sync_channel::<(usize, u64, AppendFile)>(2);
-        let sealer = scope.spawn(move || seal(parts, &sealing));
-        let written = Writer::new(directory, format, parts).and_then(|writer| writer.run(receiver, to_seal));
+        let sealer = scope.spawn(move || seal(destination, parts, &sealing));
+        let written =
+            Writer::new(destination.directory, format, parts).and_then(|writer| writer.run(receiver, to_seal));
         let sealed = sealer.join().unwrap_or_else(|_| Err(Error::failed("sealing a part", "the thread panicked")));
         written.and(sealed)
     })
 }
 
-fn seal(parts: &[PlannedPart], sealing: &Receiver<(usize, u64, AppendFile)>) -> Result<Vec<SealedPart>> {
+fn seal(
+    destination: Destination<'_>,
+    parts: &[PlannedPart],
+    sealing: &Receiver<(usize, u64, AppendFile)>,
+) -> Result<Vec<SealedPart>> {
     let mut sealed: Vec<Option<SealedPart>> = vec![None; parts.len()];
     for (number, rows, file) in sealing {
         let file = file.seal()?;
         let path = parts[number].path.clone();
-        sealed[number] = Some(SealedPart { path, rows, bytes: file.bytes, xxh3: format!("{:032x}", file.xxh3) });
+        let part = SealedPart { path, rows, bytes: file.bytes, xxh3: format!("{:032x}", file.xxh3) };
+        (destination.sealed)(&part)?;
+        sealed[number] = Some(part);
     }
     Ok(sealed.into_iter().flatten().collect())
 }

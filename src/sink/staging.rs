@@ -2,38 +2,77 @@
 //! one rename, after everything in it is durable.
 //!
 //! ```text
+//! .OUT.twopass-lock      held while the output is built
 //! .OUT.twopass-staging/  ── parts sealed, manifest, _SUCCESS, directories synced ──▶ rename ──▶ OUT/
 //! ```
 
+use std::collections::BTreeSet;
+use std::io::{ErrorKind, Read};
 use std::path::{Path, PathBuf};
 
+use rayon::prelude::*;
+use xxhash_rust::xxh3::Xxh3;
+
 use crate::error::{Error, Result};
-use crate::store::disk;
+use crate::store::lock::Lock;
+use crate::store::{PartRecord, disk};
+
+/// Bytes of a part that are checked at once.
+const READ_BYTES: usize = 1 << 20;
 
 /// What an output of ours has at its top.
 const MARK: &str = "_manifest.json";
 
-/// A directory that will become the output.
+/// A directory that will become the output. At most one process builds the output of a path.
 pub struct Staging {
     path: PathBuf,
     target: PathBuf,
     overwrite: bool,
+    _lock: Lock,
+}
+
+/// The right to build the output of a path: a file beside it is locked for as long.
+///
+/// # Errors
+/// [`Error::Conflict`] that names the process which has it; [`Error::Io`].
+pub fn lock(target: &Path) -> Result<Lock> {
+    let lock = sibling(target, "twopass-lock");
+    if let Some(directory) = lock.parent() {
+        disk::create_dir_all(directory)?;
+    }
+    Ok(Lock::take(&lock, target)?.removed_after(&lock))
 }
 
 impl Staging {
-    /// Begins the output that will be `target`: what an interrupted run left is removed.
+    /// Begins the output that will be `target`, or goes on with it. Of what an interrupted run left, exactly the files
+    /// of `parts` stay that are what was recorded of them, to the last byte; the result says which. All else is removed.
+    /// `go_on` is asked while bytes are checked.
     ///
     /// # Errors
-    /// [`Error::Conflict`] when `target` has something in it that may not be replaced; [`Error::Io`].
-    pub fn begin(target: &Path, overwrite: bool, directories: &[String]) -> Result<Self> {
+    /// [`Error::Conflict`] when `target` has something in it that may not be replaced; [`Error::Io`]; what `go_on` says.
+    pub fn begin(
+        target: &Path,
+        overwrite: bool,
+        lock: Lock,
+        directories: &[String],
+        parts: &[PartRecord],
+        go_on: &(dyn Fn() -> Result<()> + Sync),
+    ) -> Result<(Self, Vec<PartRecord>)> {
         check_target(target, overwrite)?;
         let path = sibling(target, "twopass-staging");
-        disk::remove_dir_all(&path)?;
+        let intact: Vec<Result<Option<&PartRecord>>> =
+            parts.par_iter().map(|part| Ok(is_intact(&path, part, go_on)?.then_some(part))).collect();
+        let kept =
+            intact.into_iter().filter_map(Result::transpose).map(|part| part.cloned()).collect::<Result<Vec<_>>>()?;
+        if kept.is_empty() {
+            disk::remove_dir_all(&path)?;
+        }
         disk::create_dir_all(&path)?;
         for directory in directories {
             disk::create_dir_all(&path.join(directory))?;
         }
-        Ok(Self { path, target: target.to_path_buf(), overwrite })
+        remove_all_but(&path, directories, &kept)?;
+        Ok((Self { path, target: target.to_path_buf(), overwrite, _lock: lock }, kept))
     }
 
     /// Where the output is being built.
@@ -99,6 +138,49 @@ pub fn check_target(target: &Path, overwrite: bool) -> Result<()> {
             target.display()
         );
         return Err(Error::Conflict(message));
+    }
+    Ok(())
+}
+
+/// Whether a part is there, as it was recorded. One that cannot be read is not: it is written again.
+fn is_intact(staging: &Path, part: &PartRecord, go_on: &(dyn Fn() -> Result<()> + Sync)) -> Result<bool> {
+    let path = staging.join(&part.path);
+    let Ok(Some(bytes)) = disk::length_if_any(&path) else { return Ok(false) };
+    let Ok(mut file) = disk::open(&path) else { return Ok(false) };
+    if bytes != part.bytes {
+        return Ok(false);
+    }
+    let mut digest = Xxh3::new();
+    let mut buffer = vec![0; READ_BYTES];
+    loop {
+        go_on()?;
+        match file.read(&mut buffer) {
+            Ok(0) => return Ok(digest.digest128() == part.xxh3),
+            Ok(read) => digest.update(&buffer[..read]),
+            Err(e) if e.kind() == ErrorKind::Interrupted => {}
+            Err(_) => return Ok(false),
+        }
+    }
+}
+
+/// Removes everything from a staging directory but `directories` and the files of `kept` in them.
+fn remove_all_but(staging: &Path, directories: &[String], kept: &[PartRecord]) -> Result<()> {
+    let kept: BTreeSet<&str> = kept.iter().map(|part| part.path.as_str()).collect();
+    for name in disk::list_if_any(staging)?.unwrap_or_default() {
+        let entry = staging.join(&name);
+        if !directories.contains(&name) {
+            if entry.is_dir() {
+                disk::remove_dir_all(&entry)?
+            } else {
+                disk::remove_file(&entry)?
+            }
+            continue;
+        }
+        for file in disk::list_if_any(&entry)?.unwrap_or_default() {
+            if !kept.contains(format!("{name}/{file}").as_str()) {
+                disk::remove_file(&entry.join(file))?;
+            }
+        }
     }
     Ok(())
 }

@@ -12,13 +12,8 @@
 //! STATE/shards/00007-HASH.ledger      its rows
 //! ```
 
-use std::fs::{File, OpenOptions};
-use std::io::{Read, Write};
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{FlockOperation, flock};
-use rustix::io::Errno;
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::disk;
@@ -33,7 +28,7 @@ pub(super) const LEDGER: &str = "ledger";
 const INDEX: &str = "index";
 const DAMAGED_INDEX: &str = "index.damaged-";
 const IDENTITY: &str = "identity";
-const LOCK: &str = "lock";
+pub(super) const LOCK: &str = "lock";
 const README: &str = "README";
 const README_TEXT: &str =
     "State of a twopass job: what pass one learned. Safe to delete; `twopass run` then starts again.\n";
@@ -157,53 +152,4 @@ fn is_known(name: &str) -> bool {
 
 fn not_ours(path: &Path) -> Error {
     Error::Conflict(format!("{} is not the state of a twopass job; choose another with --state", path.display()))
-}
-
-/// The right to use a state; given back on drop, or when the process ends in whatever way.
-pub(super) struct Lock {
-    _file: File,
-}
-
-impl Lock {
-    /// Locks the state in the existing directory `path`.
-    ///
-    /// # Errors
-    /// [`Error::Conflict`] that names the process which has it; [`Error::Io`].
-    pub(super) fn take(path: &Path) -> Result<Self> {
-        let lock = path.join(LOCK);
-        let io = |action| {
-            let lock = &lock;
-            move |e| Error::io(action, lock, e)
-        };
-        loop {
-            let mut file = OpenOptions::new()
-                .read(true)
-                .write(true)
-                .create(true)
-                .truncate(false)
-                .open(&lock)
-                .map_err(io("open"))?;
-            match flock(&file, FlockOperation::NonBlockingLockExclusive) {
-                Ok(()) => {}
-                Err(Errno::WOULDBLOCK) => return Err(in_use(path, &mut file)),
-                Err(e) => return Err(Error::io("lock", &lock, e.into())),
-            }
-            // The holder before may have removed the whole state: then this is the lock of a file without a name.
-            let locked = file.metadata().map_err(io("look at"))?;
-            if !std::fs::metadata(&lock).is_ok_and(|named| (named.dev(), named.ino()) == (locked.dev(), locked.ino())) {
-                disk::create_dir_all(path)?;
-                continue;
-            }
-            file.set_len(0).map_err(io("write"))?;
-            writeln!(file, "{}", std::process::id()).map_err(io("write"))?;
-            return Ok(Self { _file: file });
-        }
-    }
-}
-
-fn in_use(path: &Path, file: &mut File) -> Error {
-    let mut holder = String::new();
-    // The number is a courtesy: without it the message is still true.
-    let _ = file.read_to_string(&mut holder);
-    Error::Conflict(format!("{} is in use by process {}; wait for it to end", path.display(), holder.trim()))
 }

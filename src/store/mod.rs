@@ -21,6 +21,7 @@ mod recover;
 pub mod disk;
 pub mod frame;
 pub mod ledger;
+pub mod lock;
 pub mod record;
 
 #[cfg(test)]
@@ -43,7 +44,8 @@ use xxhash_rust::xxh3::xxh3_128;
 use crate::error::{Error, Result, Site};
 use disk::AppendFile;
 use frame::Kind;
-use layout::{Found, LEDGER, Lock, PLAN, SHARDS, SUMMARY};
+use layout::{Found, LEDGER, LOCK, PLAN, SHARDS, SUMMARY};
+use lock::Lock;
 use log::Log;
 use record::{Event, ShardHeader};
 
@@ -82,7 +84,7 @@ impl StateStore {
     pub fn open_or_create(path: &Path, identity: &Identity) -> Result<Opened> {
         layout::look(path)?;
         disk::create_dir_all(path)?;
-        let lock = Lock::take(path)?;
+        let lock = Lock::take(&path.join(LOCK), path)?;
         // Only what is seen under the lock counts; the look before was to touch nothing that is not ours.
         match layout::look(path)? {
             Found::State(found) => Ok(Opened::Existing(Self::open_locked(path, lock)?, found)),
@@ -100,7 +102,7 @@ impl StateStore {
     pub fn open_existing(path: &Path) -> Result<(Self, Identity)> {
         let absent = || Error::Conflict(format!("there is no state at {}; `twopass scan` makes it", path.display()));
         let Found::State(_) = layout::look(path)? else { return Err(absent()) };
-        let lock = Lock::take(path)?;
+        let lock = Lock::take(&path.join(LOCK), path)?;
         let Found::State(identity) = layout::look(path)? else { return Err(absent()) };
         Ok((Self::open_locked(path, lock)?, identity))
     }
@@ -115,7 +117,7 @@ impl StateStore {
         if disk::list_if_any(path)?.is_none_or(|names| names.is_empty()) {
             return Ok(());
         }
-        let lock = Lock::take(path)?;
+        let lock = Lock::take(&path.join(LOCK), path)?;
         layout::check_ours(path)?;
         layout::remove(path)?;
         drop(lock);
