@@ -67,7 +67,7 @@ pub fn parts<'a>(
     std::thread::scope(|scope| {
         let (sender, receiver) = sync_channel::<Piece>(WAITING_PIECES);
         let (format, planned) = (&format, &planned);
-        let writing = scope.spawn(move || parts::write(directory, format, planned, &receiver));
+        let writing = scope.spawn(move || parts::write(&engine.disk, directory, format, planned, &receiver));
         let produced = Writer::new(engine, plan, input, format).and_then(|mut writer| {
             for at in 0..plan.shards.len() {
                 let mut rows = open(at)?;

@@ -43,7 +43,7 @@ impl Job {
         });
         let directories: Vec<String> = plan.splits.iter().map(|split| split.name.clone()).collect();
         let output = Path::new(&self.recipe.output.path);
-        let staging = Staging::begin(output, self.overwrite, &directories)?;
+        let staging = Staging::begin(&engine.disk, output, self.overwrite, &directories)?;
         let mut kept = std::mem::take(&mut scanned.kept);
         if self.recipe.run.mode == Mode::Auto && engine.budget.free() < write::needed_bytes(engine, &plan, &self.recipe)
         {

@@ -11,9 +11,9 @@ use parquet::file::writer::SerializedFileWriter;
 use serde::{Deserialize, Serialize};
 
 use super::{parquet as columns, text};
+use crate::disk::{AppendFile, Disk};
 use crate::error::{Error, Result};
 use crate::plan::PlannedPart;
-use crate::store::disk::AppendFile;
 
 /// A file of the output, complete and durable.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -74,6 +74,7 @@ const BUFFER_BYTES: usize = 1 << 20;
 /// # Errors
 /// [`Error::Io`] and [`Error::Failed`] that name the part.
 pub fn write(
+    disk: &Disk,
     directory: &Path,
     format: &Format,
     parts: &[PlannedPart],
@@ -82,7 +83,7 @@ pub fn write(
     std::thread::scope(|scope| {
         let (to_seal, sealing) = sync_channel::<(usize, u64, AppendFile)>(2);
         let sealer = scope.spawn(move || seal(parts, &sealing));
-        let written = Writer::new(directory, format, parts).and_then(|writer| writer.run(receiver, to_seal));
+        let written = Writer::new(disk, directory, format, parts).and_then(|writer| writer.run(receiver, to_seal));
         let sealed = sealer.join().unwrap_or_else(|_| Err(Error::failed("sealing a part", "the thread panicked")));
         written.and(sealed)
     })
@@ -99,6 +100,7 @@ fn seal(parts: &[PlannedPart], sealing: &Receiver<(usize, u64, AppendFile)>) -> 
 }
 
 struct Writer<'a> {
+    disk: &'a Disk,
     directory: &'a Path,
     format: &'a Format,
     parts: &'a [PlannedPart],
@@ -107,10 +109,10 @@ struct Writer<'a> {
 }
 
 impl<'a> Writer<'a> {
-    fn new(directory: &'a Path, format: &'a Format, parts: &'a [PlannedPart]) -> Result<Self> {
+    fn new(disk: &'a Disk, directory: &'a Path, format: &'a Format, parts: &'a [PlannedPart]) -> Result<Self> {
         let count = parts.last().map_or(0, |part| part.split + 1);
         let first = |split| parts.iter().position(|part| part.split == split).unwrap_or(parts.len());
-        Ok(Self { directory, format, parts, splits: (0..count).map(|split| (first(split), None)).collect() })
+        Ok(Self { disk, directory, format, parts, splits: (0..count).map(|split| (first(split), None)).collect() })
     }
 
     fn run(
@@ -174,7 +176,7 @@ impl<'a> Writer<'a> {
         let path = self.path(split);
         let (number, open) = &mut self.splits[split];
         if open.is_none() {
-            let mut file = BufWriter::with_capacity(BUFFER_BYTES, AppendFile::create(&path)?);
+            let mut file = BufWriter::with_capacity(BUFFER_BYTES, AppendFile::create(self.disk, &path)?);
             let file = match self.format {
                 Format::Parquet(format) => {
                     let root = format.descriptor()?.root_schema_ptr();

@@ -7,14 +7,15 @@
 
 use std::path::{Path, PathBuf};
 
+use crate::disk::Disk;
 use crate::error::{Error, Result};
-use crate::store::disk;
 
 /// What an output of ours has at its top.
 const MARK: &str = "_manifest.json";
 
 /// A directory that will become the output.
 pub struct Staging {
+    disk: Disk,
     path: PathBuf,
     target: PathBuf,
     overwrite: bool,
@@ -25,15 +26,15 @@ impl Staging {
     ///
     /// # Errors
     /// [`Error::Conflict`] when `target` has something in it that may not be replaced; [`Error::Io`].
-    pub fn begin(target: &Path, overwrite: bool, directories: &[String]) -> Result<Self> {
-        check_target(target, overwrite)?;
+    pub fn begin(disk: &Disk, target: &Path, overwrite: bool, directories: &[String]) -> Result<Self> {
+        check_target(disk, target, overwrite)?;
         let path = sibling(target, "twopass-staging");
-        disk::remove_dir_all(&path)?;
-        disk::create_dir_all(&path)?;
+        disk.remove_dir_all(&path)?;
+        disk.create_dir_all(&path)?;
         for directory in directories {
-            disk::create_dir_all(&path.join(directory))?;
+            disk.create_dir_all(&path.join(directory))?;
         }
-        Ok(Self { path, target: target.to_path_buf(), overwrite })
+        Ok(Self { disk: disk.clone(), path, target: target.to_path_buf(), overwrite })
     }
 
     /// Where the output is being built.
@@ -46,7 +47,7 @@ impl Staging {
     /// # Errors
     /// [`Error::Io`].
     pub fn write(&self, name: &str, bytes: &[u8]) -> Result<()> {
-        disk::write_durably(&self.path.join(name), bytes)
+        self.disk.write_durably(&self.path.join(name), bytes)
     }
 
     /// Puts the output in its place.
@@ -55,21 +56,21 @@ impl Staging {
     /// As [`Staging::begin`].
     pub fn publish(self, directories: &[String]) -> Result<()> {
         for directory in directories {
-            disk::sync_dir(&self.path.join(directory))?;
+            self.disk.sync_dir(&self.path.join(directory))?;
         }
-        disk::sync_dir(&self.path)?;
-        check_target(&self.target, self.overwrite)?;
-        match disk::list_if_any(&self.target)? {
+        self.disk.sync_dir(&self.path)?;
+        check_target(&self.disk, &self.target, self.overwrite)?;
+        match self.disk.list_if_any(&self.target)? {
             Some(names) if !names.is_empty() => {
                 // One exchange: at no instant is there neither the old output nor the new one.
-                disk::exchange_dirs(&self.path, &self.target)?;
-                disk::remove_dir_all(&self.path)
+                self.disk.exchange_dirs(&self.path, &self.target)?;
+                self.disk.remove_dir_all(&self.path)
             }
             Some(_) => {
-                disk::remove_dir(&self.target)?;
-                disk::publish_dir(&self.path, &self.target)
+                self.disk.remove_dir(&self.target)?;
+                self.disk.publish_dir(&self.path, &self.target)
             }
-            None => disk::publish_dir(&self.path, &self.target),
+            None => self.disk.publish_dir(&self.path, &self.target),
         }
     }
 }
@@ -78,11 +79,11 @@ impl Staging {
 ///
 /// # Errors
 /// [`Error::Conflict`] when something is there, and it is not an output of ours that may be overwritten.
-pub fn check_target(target: &Path, overwrite: bool) -> Result<()> {
-    if target.exists() && !target.is_dir() {
+pub fn check_target(disk: &Disk, target: &Path, overwrite: bool) -> Result<()> {
+    if disk.is_dir_if_any(target)? == Some(false) {
         return Err(Error::Conflict(format!("output {} is a file; choose another --output", target.display())));
     }
-    let names = disk::list_if_any(target)?.unwrap_or_default();
+    let names = disk.list_if_any(target)?.unwrap_or_default();
     if names.is_empty() {
         return Ok(());
     }
