@@ -7,6 +7,7 @@ use arrow::datatypes::{DataType, Field};
 use serde::Serialize;
 use serde_json::{Value, json};
 
+use crate::disk::Disk;
 use crate::error::{Error, Result, did_you_mean};
 use crate::facts::ColumnFacts;
 use crate::plan::Plan;
@@ -126,7 +127,7 @@ pub fn look(path: &Path) -> Result<Found> {
         return Ok(Found::Output(Box::new(Output { path: path.to_path_buf(), complete, manifest })));
     }
     if path.join("identity").is_file() {
-        let (store, identity) = StateStore::open_existing(path)?;
+        let (store, identity) = StateStore::open_existing(&Disk::default(), path)?;
         return Ok(Found::State(Box::new(State::read(&store, identity)?)));
     }
     let what = if path.exists() {

@@ -8,6 +8,7 @@ mod state;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
+use crate::disk::Disk;
 use crate::engine::Engine;
 use crate::error::{Error, Result};
 use crate::observe::Observer;
@@ -25,6 +26,7 @@ pub use report::{Phase, Report, SplitReport};
 pub struct Job {
     recipe: Recipe,
     overwrite: bool,
+    disk: Disk,
 }
 
 impl Job {
@@ -35,7 +37,7 @@ impl Job {
     pub fn new(recipe: Recipe) -> Result<Self> {
         check::recipe(&recipe)?;
         transform::check(&recipe)?;
-        Ok(Self { recipe, overwrite: false })
+        Ok(Self { recipe, overwrite: false, disk: Disk::default() })
     }
 
     /// The same job, which may replace an output of twopass.
@@ -43,6 +45,18 @@ impl Job {
     pub fn overwriting(mut self, overwrite: bool) -> Self {
         self.overwrite = overwrite;
         self
+    }
+
+    /// For tests: the same job on another disk.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn on_disk(mut self, disk: Disk) -> Self {
+        self.disk = disk;
+        self
+    }
+
+    fn engine<'a>(&self, observer: &'a dyn Observer) -> Result<Engine<'a>> {
+        Ok(Engine { disk: self.disk.clone(), ..Engine::new(&self.recipe.run, observer)? })
     }
 
     pub(crate) fn overwrites(&self) -> bool {
@@ -71,13 +85,13 @@ impl Job {
     /// # Errors
     /// See [`Error`].
     pub fn run(&self, observer: &dyn Observer) -> Result<Report> {
-        let engine = Engine::new(&self.recipe.run, observer)?;
+        let engine = self.engine(observer)?;
         let output = Path::new(&self.recipe.output.path);
-        staging::check_target(output, self.overwrite)?;
+        staging::check_target(&engine.disk, output, self.overwrite)?;
         let mut phases = Vec::new();
         let started = Instant::now();
         let surveyed = self.survey(&engine)?;
-        let lock = staging::lock(output)?;
+        let lock = staging::lock(&engine.disk, output)?;
         let (store, scanned) = self.scan_all(&engine, surveyed, true)?;
         phases.push(scan_phase(started, &scanned));
         self.finish(&engine, &store, lock, scanned, phases)
@@ -88,7 +102,7 @@ impl Job {
     /// # Errors
     /// See [`Error`].
     pub fn scan(&self, observer: &dyn Observer) -> Result<Report> {
-        let engine = Engine::new(&self.recipe.run, observer)?;
+        let engine = self.engine(observer)?;
         let started = Instant::now();
         let surveyed = self.survey(&engine)?;
         let (_, scanned) = self.scan_all(&engine, surveyed, false)?;
@@ -101,14 +115,14 @@ impl Job {
     /// # Errors
     /// [`Error::Conflict`] when the state is missing, of another job, or lacks a shard; otherwise see [`Error`].
     pub fn write(&self, observer: &dyn Observer) -> Result<Report> {
-        let engine = Engine::new(&self.recipe.run, observer)?;
+        let engine = self.engine(observer)?;
         let output = Path::new(&self.recipe.output.path);
-        staging::check_target(output, self.overwrite)?;
+        staging::check_target(&engine.disk, output, self.overwrite)?;
         let mut phases = Vec::new();
         let started = Instant::now();
         let surveyed = self.survey(&engine)?;
-        let lock = staging::lock(output)?;
-        let (store, identity) = StateStore::open_existing(&self.state_path())?;
+        let lock = staging::lock(&engine.disk, output)?;
+        let (store, identity) = StateStore::open_existing(&engine.disk, &self.state_path())?;
         if identity.scan_fingerprint != self.scan_fingerprint()? {
             return Err(self.other_recipe());
         }
@@ -140,7 +154,7 @@ impl Job {
     }
 
     pub(crate) fn options(&self) -> Result<SourceOptions> {
-        SourceOptions::new(&self.recipe.input)
+        Ok(SourceOptions::new(&self.recipe.input)?.on_disk(self.disk.clone()))
     }
 
     fn report(&self, scanned: &Scanned, phases: Vec<Phase>) -> Report {

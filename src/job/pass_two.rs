@@ -16,6 +16,7 @@ use crate::remaining::Remaining;
 use crate::scan::ShardSummary;
 use crate::sink::manifest::Manifest;
 use crate::sink::parts::Destination;
+use crate::sink::staging::Target;
 use crate::sink::{SealedPart, Staging, metadata};
 use crate::source::{Chunk, Opened, SourceOptions};
 use crate::spec::{MetadataFormat, Mode};
@@ -51,7 +52,8 @@ impl Job {
         let output = Path::new(&self.recipe.output.path);
         let planned = plan.parts(&self.recipe);
         let recorded = recorded_parts(store, &planned);
-        let begin = || Staging::begin(output, self.overwrite, lock, &directories, &recorded, &|| engine.go_on());
+        let place = Target { disk: &engine.disk, path: output, overwrite: self.overwrite };
+        let begin = || Staging::begin(place, lock, &directories, &recorded, &|| engine.go_on());
         let (staging, intact) = engine.pool.install(begin)?;
         let remaining = remaining(&plan, &planned, &intact);
         let mut kept = std::mem::take(&mut scanned.kept);
@@ -65,7 +67,7 @@ impl Job {
             self.shard_rows(engine, store, &scanned, (&plan, &remaining), &options, at, chunks)
         };
         let note_sealed = |part: &SealedPart| store.commit_part(record_of(part)?);
-        let destination = Destination { directory: staging.path(), sealed: &note_sealed };
+        let destination = Destination { disk: &engine.disk, directory: staging.path(), sealed: &note_sealed };
         let schema = &scanned.collect.schema;
         let written = write::parts(engine, &self.recipe, &plan, &remaining, schema, destination, open);
         let written = written.map_err(|error| self.forget_if_changed(store, &scanned, error))?;

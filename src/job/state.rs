@@ -19,7 +19,7 @@ impl Job {
         let path = self.state_path();
         let resume = self.recipe.run.resume;
         if resume == Resume::Never {
-            StateStore::discard(&path)?;
+            StateStore::discard(&engine.disk, &path)?;
         }
         let identity = Identity {
             format: STATE_FORMAT,
@@ -30,10 +30,10 @@ impl Job {
         };
         let start_over = |why: &str| {
             engine.observer.event(Event::Note(&format!("{why}; starting over")));
-            StateStore::discard(&path)?;
-            StateStore::open_or_create(&path, &identity)
+            StateStore::discard(&engine.disk, &path)?;
+            StateStore::open_or_create(&engine.disk, &path, &identity)
         };
-        let opened = match StateStore::open_or_create(&path, &identity) {
+        let opened = match StateStore::open_or_create(&engine.disk, &path, &identity) {
             Err(Error::Damaged { what, .. }) if resume == Resume::IfPossible => {
                 start_over(&format!("the state at {} is damaged ({what})", path.display()))?
             }

@@ -11,9 +11,9 @@ use parquet::file::writer::SerializedFileWriter;
 use serde::{Deserialize, Serialize};
 
 use super::{parquet as columns, text};
+use crate::disk::{AppendFile, Disk};
 use crate::error::{Error, Result};
 use crate::plan::PlannedPart;
-use crate::store::disk::AppendFile;
 
 /// A file of the output, complete and durable.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -59,6 +59,8 @@ pub enum Format {
 /// Where parts go.
 #[derive(Clone, Copy)]
 pub struct Destination<'a> {
+    /// The file system.
+    pub disk: &'a Disk,
     /// The directory that their paths are below.
     pub directory: &'a Path,
     /// Told of each part once it is durable; what it fails with ends the writing.
@@ -91,8 +93,8 @@ pub fn write(
     std::thread::scope(|scope| {
         let (to_seal, sealing) = sync_channel::<(usize, u64, AppendFile)>(2);
         let sealer = scope.spawn(move || seal(destination, parts, &sealing));
-        let written =
-            Writer::new(destination.directory, format, parts).and_then(|writer| writer.run(receiver, to_seal));
+        let written = Writer::new(destination.disk, destination.directory, format, parts)
+            .and_then(|writer| writer.run(receiver, to_seal));
         let sealed = sealer.join().unwrap_or_else(|_| Err(Error::failed("sealing a part", "the thread panicked")));
         written.and(sealed)
     })
@@ -115,6 +117,7 @@ fn seal(
 }
 
 struct Writer<'a> {
+    disk: &'a Disk,
     directory: &'a Path,
     format: &'a Format,
     parts: &'a [PlannedPart],
@@ -123,10 +126,10 @@ struct Writer<'a> {
 }
 
 impl<'a> Writer<'a> {
-    fn new(directory: &'a Path, format: &'a Format, parts: &'a [PlannedPart]) -> Result<Self> {
+    fn new(disk: &'a Disk, directory: &'a Path, format: &'a Format, parts: &'a [PlannedPart]) -> Result<Self> {
         let count = parts.last().map_or(0, |part| part.split + 1);
         let first = |split| parts.iter().position(|part| part.split == split).unwrap_or(parts.len());
-        Ok(Self { directory, format, parts, splits: (0..count).map(|split| (first(split), None)).collect() })
+        Ok(Self { disk, directory, format, parts, splits: (0..count).map(|split| (first(split), None)).collect() })
     }
 
     fn run(
@@ -190,7 +193,7 @@ impl<'a> Writer<'a> {
         let path = self.path(split);
         let (number, open) = &mut self.splits[split];
         if open.is_none() {
-            let mut file = BufWriter::with_capacity(BUFFER_BYTES, AppendFile::create(&path)?);
+            let mut file = BufWriter::with_capacity(BUFFER_BYTES, AppendFile::create(self.disk, &path)?);
             let file = match self.format {
                 Format::Parquet(format) => {
                     let root = format.descriptor()?.root_schema_ptr();

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use rustix::fs::{FlockOperation, flock};
 use rustix::io::Errno;
 
-use super::disk;
+use crate::disk::Disk;
 use crate::error::{Error, Result};
 
 /// The right to use something; given back on drop, or when the process ends.
@@ -17,7 +17,7 @@ use crate::error::{Error, Result};
 pub struct Lock {
     _file: File,
     /// The file, when nothing else removes it.
-    remove: Option<PathBuf>,
+    remove: Option<(Disk, PathBuf)>,
 }
 
 impl Lock {
@@ -25,9 +25,10 @@ impl Lock {
     ///
     /// # Errors
     /// [`Error::Conflict`] that names the process which has it; [`Error::Io`].
-    pub fn take(lock: &Path, of: &Path) -> Result<Self> {
+    pub fn take(disk: &Disk, lock: &Path, of: &Path) -> Result<Self> {
         let io = |action| move |e| Error::io(action, lock, e);
         loop {
+            disk.about_to_lock(lock)?;
             let mut file = OpenOptions::new()
                 .read(true)
                 .write(true)
@@ -44,7 +45,7 @@ impl Lock {
             let locked = file.metadata().map_err(io("look at"))?;
             if !fs::metadata(lock).is_ok_and(|named| (named.dev(), named.ino()) == (locked.dev(), locked.ino())) {
                 if let Some(directory) = lock.parent() {
-                    disk::create_dir_all(directory)?;
+                    disk.create_dir_all(directory)?;
                 }
                 continue;
             }
@@ -56,18 +57,18 @@ impl Lock {
 
     /// The same lock, whose file goes with it.
     #[must_use]
-    pub fn removed_after(mut self, lock: &Path) -> Self {
-        self.remove = Some(lock.to_path_buf());
+    pub fn removed_after(mut self, disk: &Disk, lock: &Path) -> Self {
+        self.remove = Some((disk.clone(), lock.to_path_buf()));
         self
     }
 }
 
 impl Drop for Lock {
     fn drop(&mut self) {
-        if let Some(path) = &self.remove {
+        if let Some((disk, path)) = &self.remove {
             // Still locked: whoever opened the file meanwhile finds it nameless and makes a new one. Left over, it is
             // an unlocked file that the next job takes, so a failure here is no error.
-            let _ = fs::remove_file(path);
+            let _ = disk.remove_file(path);
         }
     }
 }
