@@ -1,5 +1,6 @@
 //! A job from recipe to published output: discover, scan, freeze, write, publish. The sole owner of that order.
 
+mod from_state;
 mod pass_one;
 mod pass_two;
 mod report;
@@ -14,11 +15,11 @@ use crate::error::{Error, Result};
 use crate::observe::Observer;
 use crate::sink::staging;
 use crate::source::SourceOptions;
-use crate::spec::{Recipe, check};
+use crate::spec::{Recipe, Resume, check};
 use crate::store::StateStore;
 use crate::transform;
 
-use pass_one::{Scanned, Surveyed};
+use pass_one::{Lacking, Scanned, Surveyed};
 pub use report::{Phase, Report, SplitReport};
 
 /// A checked recipe, ready to run.
@@ -123,10 +124,8 @@ impl Job {
         let surveyed = self.survey(&engine)?;
         let lock = staging::lock(&engine.disk, output)?;
         let (store, identity) = StateStore::open_existing(&engine.disk, &self.state_path())?;
-        if identity.scan_fingerprint != self.scan_fingerprint()? {
-            return Err(self.other_recipe());
-        }
-        let committed = self.committed(&store, &surveyed);
+        self.check_version(&identity)?;
+        let committed = self.committed(&engine, &store, &surveyed)?;
         let missing = committed.iter().filter(|record| record.is_none()).count();
         if missing > 0 {
             let message = format!(
@@ -136,20 +135,18 @@ impl Job {
             );
             return Err(Error::Conflict(message));
         }
-        let scanned = self.complete(&engine, &store, surveyed, committed, false)?;
+        let scanned = self.complete(&engine, &store, surveyed, committed, (false, Lacking::Refuse))?;
         phases.push(Phase { name: "scan", seconds: started.elapsed().as_secs_f64(), rows: 0, bytes: 0 });
         self.finish(&engine, &store, lock, scanned, phases)
     }
 
     fn scan_all(&self, engine: &Engine<'_>, surveyed: Vec<Surveyed>, keep: bool) -> Result<(StateStore, Scanned)> {
         let store = self.open_state(engine, &surveyed)?;
-        for record in store.shard_records() {
-            if !surveyed.iter().any(|s| s.shard.name == record.stamp.name) {
-                store.forget_shard(&record.stamp.name)?;
-            }
-        }
-        let committed = self.committed(&store, &surveyed);
-        let scanned = self.complete(engine, &store, surveyed, committed, keep)?;
+        self.forget_removed(engine, &store, &surveyed)?;
+        let committed = self.committed(engine, &store, &surveyed)?;
+        let always = self.recipe.run.resume == Resume::Always;
+        let lacking = if always { Lacking::Refuse } else { Lacking::Scan };
+        let scanned = self.complete(engine, &store, surveyed, committed, (keep, lacking))?;
         Ok((store, scanned))
     }
 

@@ -60,6 +60,7 @@
 // The engine never prints: what happens goes to an observer, what fails is returned.
 #![cfg_attr(not(test), warn(clippy::print_stdout, clippy::print_stderr))]
 
+pub mod basis;
 pub mod disk;
 pub mod engine;
 pub mod error;

@@ -35,6 +35,8 @@ pub type NextRoutes<'a> = dyn FnMut(usize, &mut VecDeque<u8>) -> Result<()> + 'a
 pub struct ShardRows<'a> {
     /// The shard itself, to be looked at again once its rows were read.
     pub shard: &'a Shard,
+    /// XXH3-128 of its file when pass one read it, of a text shard.
+    pub content: Option<u128>,
     /// Its chunks in windows.
     pub windows: Windows,
     /// Fills in the splits of the next so many rows.
@@ -219,7 +221,11 @@ impl<'a> Writer<'a> {
                 "the shard is not the one that pass one read; leave the input alone while a job runs, then run again";
             return Err(Error::data(Site::shard(&planned.name), message));
         }
-        rows.shard.check_unchanged()
+        rows.shard.check_unchanged()?;
+        match rows.windows.content() {
+            found if found.is_some() && found != rows.content => Err(rows.shard.changed()),
+            _ => Ok(()),
+        }
     }
 
     /// Row numbers by batch and split.

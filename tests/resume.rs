@@ -6,5 +6,7 @@ mod common;
 mod input;
 #[path = "resume/passes.rs"]
 mod passes;
+#[path = "resume/state.rs"]
+mod state;
 #[path = "resume/support.rs"]
 mod support;

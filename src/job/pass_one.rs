@@ -9,7 +9,9 @@ use hashbrown::HashMap;
 use rayon::prelude::*;
 
 use super::Job;
+use super::from_state::Found;
 use super::state::stamp_of;
+use crate::basis::Basis;
 use crate::engine::Engine;
 use crate::error::{Error, Result};
 use crate::memory::Reservation;
@@ -33,11 +35,23 @@ pub(super) struct Surveyed {
     pub(super) rows: Option<u64>,
 }
 
+/// What is done about shards in the state whose results do not serve.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Lacking {
+    /// They are scanned again.
+    Scan,
+    /// It is an error.
+    Refuse,
+}
+
 /// Everything pass one leaves for what follows.
 pub(super) struct Scanned {
     pub(super) collect: Collect,
+    pub(super) basis: Basis,
     pub(super) surveyed: Vec<Surveyed>,
     pub(super) records: Vec<ShardRecord>,
+    /// Hashes of the files of text shards.
+    pub(super) contents: Vec<Option<u128>>,
     pub(super) merged: Merged,
     pub(super) kept: Kept,
     pub(super) reused: usize,
@@ -87,10 +101,10 @@ impl Job {
         store: &StateStore,
         mut surveyed: Vec<Surveyed>,
         mut records: Vec<Option<ShardRecord>>,
-        keep: bool,
+        (keep, lacking): (bool, Lacking),
     ) -> Result<Scanned> {
-        let reused = records.iter().flatten().count();
         let mut read = (0, 0);
+        let mut scanned = vec![false; surveyed.len()];
         let total: u64 = surveyed.iter().map(|s| s.shard.bytes).sum();
         let rows = surveyed.iter().map(|s| s.rows).sum::<Option<u64>>();
         engine.observer.event(Event::Begin { pass: Pass::Scan, rows, bytes: total, shards: surveyed.len() });
@@ -105,22 +119,14 @@ impl Job {
             if rows.is_some() {
                 preview::refuse_misfits(&self.recipe, &schema::settled(&unified))?;
             }
-            let read_as = scan::type_names(&unified);
+            let basis = self.basis(&collect)?;
             merging.restart_if_other(&unified, &collect);
+            self.merge_found(engine, store, &collect, (&surveyed, &mut records), &mut merging, lacking)?;
             for at in 0..surveyed.len() {
                 if merging.has(at) {
                     continue;
                 }
                 engine.go_on()?;
-                if let Some(record) = &records[at] {
-                    let summary: ShardSummary = store.read_summary(record)?;
-                    if summary.read_as == read_as {
-                        merging.add(engine, at, &summary, summary.decode_columns()?)?;
-                        let bytes = surveyed[at].shard.bytes;
-                        engine.observer.event(Event::Advance { rows: summary.rows, bytes });
-                        continue;
-                    }
-                }
                 let one = &surveyed[at];
                 let opened = Opened::open(&one.shard, &self.options()?, Some(&one.fields))?;
                 if opened.fingerprint() != one.fingerprint {
@@ -128,7 +134,7 @@ impl Job {
                 }
                 let mut ledger = store.create_ledger(&one.shard.name)?;
                 let _ledger_buffer = engine.budget.reserve("the row ledger", LEDGER_BUFFER_BYTES)?;
-                match scan::shard(engine, &one.shard, &opened, &collect, &mut ledger, keep)? {
+                match scan::shard(engine, &one.shard, &opened, (&collect, &basis), &mut ledger, keep)? {
                     Outcome::Widened(fields) => {
                         surveyed[at].fields = Arc::new(fields);
                         kept.shards.iter_mut().for_each(|chunks| *chunks = None);
@@ -140,6 +146,7 @@ impl Job {
                         let framed = frame::encode(Kind::Summary, &summary)?;
                         records[at] = Some(store.commit_shard(stamp_of(one), &framed, ledger.seal()?)?);
                         merging.add(engine, at, &summary, columns)?;
+                        scanned[at] = true;
                         read = (read.0 + summary.rows, read.1 + one.shard.bytes);
                         if let Some(chunks) = cached {
                             keep = self.keep_chunks(engine, &mut kept, at, chunks)?;
@@ -150,10 +157,55 @@ impl Job {
             }
             engine.observer.event(Event::End { pass: Pass::Scan });
             let records: Vec<ShardRecord> = records.into_iter().flatten().collect();
-            let merged = merging.finish();
+            let reused = scanned.iter().filter(|scanned| !**scanned).count();
+            let (contents, merged) = merging.finish();
             let collect = Collect { schema: schema::settled(&collect.schema), ..collect };
-            return Ok(Scanned { collect, surveyed, records, merged, kept, reused, read });
+            return Ok(Scanned { collect, basis, surveyed, records, contents, merged, kept, reused, read });
         }
+    }
+
+    /// Merges what the state has of shards and serves; other records are taken for none.
+    fn merge_found(
+        &self,
+        engine: &Engine<'_>,
+        store: &StateStore,
+        collect: &Collect,
+        (surveyed, records): (&[Surveyed], &mut [Option<ShardRecord>]),
+        merging: &mut Merging,
+        lacking: Lacking,
+    ) -> Result<()> {
+        let there: Vec<usize> = (0..records.len()).filter(|at| records[*at].is_some() && !merging.has(*at)).collect();
+        let mut reasons = Vec::new();
+        for some in there.chunks(engine.threads() * 4) {
+            let to_read: Vec<&ShardRecord> = some.iter().filter_map(|at| records[*at].as_ref()).collect();
+            for (&at, found) in some.iter().zip(self.read_found(engine, store, collect, &to_read)?) {
+                match found {
+                    Found::Serves(summary, columns) => {
+                        merging.add(engine, at, &summary, columns)?;
+                        let bytes = surveyed[at].shard.bytes;
+                        engine.observer.event(Event::Advance { rows: summary.rows, bytes });
+                        continue;
+                    }
+                    Found::OtherTypes => {}
+                    Found::Lacks(lack) => reasons.push(self.explain(collect, &lack)?),
+                    Found::Damaged(what) => reasons.push(what),
+                }
+                records[at] = None;
+            }
+        }
+        reasons.sort_unstable();
+        reasons.dedup();
+        for reason in reasons {
+            if lacking == Lacking::Refuse {
+                let message = format!(
+                    "{reason}; run `twopass scan` with this recipe first, or choose another --state ({})",
+                    store.path().display()
+                );
+                return Err(Error::Conflict(message));
+            }
+            engine.observer.event(Event::Note(&format!("{reason}: scanning again")));
+        }
+        Ok(())
     }
 
     /// Whether pass one should keep the decoded columns.
@@ -212,8 +264,8 @@ struct Merging {
     columns: Vec<ColumnSummary>,
     strata: HashMap<Vec<Option<String>>, u64>,
     missing_label: u64,
-    /// Rows of each shard that was added, by position.
-    rows: BTreeMap<usize, u64>,
+    /// Rows of each shard that was added, by position, and the hash of its file where it is known.
+    rows: BTreeMap<usize, (u64, Option<u128>)>,
     /// Strata of each shard that was added, by position; none once they are too many to be kept.
     shard_strata: Option<BTreeMap<usize, Vec<Stratum>>>,
     /// For the columns and strata: what was merged stays until the plan is frozen.
@@ -257,7 +309,7 @@ impl Merging {
         if kept > MOST_KEPT_STRATA {
             self.shard_strata = None;
         }
-        self.rows.insert(shard, summary.rows);
+        self.rows.insert(shard, (summary.rows, summary.content));
         let columns: usize = self.columns.iter().map(|column| column.state.heap_bytes()).sum();
         let strata: usize = self.strata.keys().flatten().map(|value| value.as_ref().map_or(0, String::len) + 64).sum();
         let strata = strata + kept * 96;
@@ -269,15 +321,18 @@ impl Merging {
         }
     }
 
-    fn finish(self) -> Merged {
-        Merged {
+    /// The hashes of the shards' files, and all that was merged.
+    fn finish(self) -> (Vec<Option<u128>>, Merged) {
+        let (shard_rows, contents): (Vec<u64>, Vec<_>) = self.rows.into_values().unzip();
+        let merged = Merged {
             columns: self.columns,
             strata: self.strata,
             missing_label: self.missing_label,
-            rows: self.rows.values().sum(),
-            shard_rows: self.rows.into_values().collect(),
+            rows: shard_rows.iter().sum(),
+            shard_rows,
             shard_strata: self.shard_strata.map(|strata| strata.into_values().collect()),
             _held: self.held,
-        }
+        };
+        (contents, merged)
     }
 }

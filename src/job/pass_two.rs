@@ -8,6 +8,7 @@ use hashbrown::{HashMap, HashSet};
 
 use super::pass_one::{Kept, Scanned};
 use super::{Job, Phase, Report};
+use crate::basis::Basis;
 use crate::engine::Engine;
 use crate::error::{Error, Result, Site};
 use crate::observe::{Event, Pass};
@@ -16,6 +17,7 @@ use crate::remaining::Remaining;
 use crate::scan::ShardSummary;
 use crate::sink::manifest::Manifest;
 use crate::sink::parts::Destination;
+use crate::sink::space;
 use crate::sink::staging::Target;
 use crate::sink::{SealedPart, Staging, metadata};
 use crate::source::{Chunk, Opened, SourceOptions};
@@ -56,6 +58,9 @@ impl Job {
         let begin = || Staging::begin(place, lock, &directories, &recorded, &|| engine.go_on());
         let (staging, intact) = engine.pool.install(begin)?;
         let remaining = remaining(&plan, &planned, &intact);
+        let rows = remaining.parts().iter().map(|part| part.rows).sum();
+        let note = space::check(staging.path(), space::estimate(&plan, &self.recipe, rows))?;
+        note.iter().for_each(|note| engine.observer.event(Event::Note(note)));
         let mut kept = std::mem::take(&mut scanned.kept);
         if self.recipe.run.mode == Mode::Auto && engine.budget.free() < write::needed_bytes(engine, &plan, &self.recipe)
         {
@@ -140,7 +145,7 @@ impl Job {
                 out.extend(block);
                 Ok(())
             };
-            return Ok(ShardRows { shard, windows, routes: Box::new(routes) });
+            return Ok(ShardRows { shard, content: scanned.contents[at], windows, routes: Box::new(routes) });
         }
         let ledgers = StateLedgers::new(engine, store, scanned);
         let mut router = plan.router(at, ledgers.strata(at)?)?;
@@ -155,7 +160,7 @@ impl Job {
             }
             Ok(())
         };
-        Ok(ShardRows { shard, windows, routes: Box::new(routes) })
+        Ok(ShardRows { shard, content: scanned.contents[at], windows, routes: Box::new(routes) })
     }
 
     pub(super) fn publish(
@@ -231,13 +236,20 @@ struct StateLedgers<'a> {
     engine: &'a Engine<'a>,
     store: &'a StateStore,
     records: &'a [ShardRecord],
+    basis: &'a Basis,
     /// The strata of each shard, where they were kept.
     strata: Option<&'a [Vec<Stratum>]>,
 }
 
 impl<'a> StateLedgers<'a> {
     fn new(engine: &'a Engine<'a>, store: &'a StateStore, scanned: &'a Scanned) -> Self {
-        Self { engine, store, records: &scanned.records, strata: scanned.merged.shard_strata.as_deref() }
+        Self {
+            engine,
+            store,
+            records: &scanned.records,
+            basis: &scanned.basis,
+            strata: scanned.merged.shard_strata.as_deref(),
+        }
     }
 }
 
@@ -247,7 +259,7 @@ impl Ledgers for StateLedgers<'_> {
             return Ok(kept[shard].clone());
         }
         let summary: ShardSummary = self.store.read_summary(&self.records[shard])?;
-        Ok(summary.strata)
+        Ok(summary.basis.strata(self.basis, summary.strata))
     }
 
     fn rows(&self, shard: usize, visit: &mut VisitRows<'_>) -> Result<()> {

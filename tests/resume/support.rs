@@ -13,7 +13,8 @@ use twopass::observe::{Event, Observer, Pass};
 use crate::common::table::{Cell, Kind, Table};
 use crate::common::{Numbers, Place, job};
 
-/// An id, a label of three classes that is sometimes missing, a number, a text and a truth value.
+/// An id, a label of three classes that is sometimes missing, a number, two texts of few and of many values, and a truth
+/// value.
 pub fn batch(first: i64, rows: i64) -> RecordBatch {
     let row = |id: i64| {
         let mut numbers = Numbers(id as u64);
@@ -21,10 +22,17 @@ pub fn batch(first: i64, rows: i64) -> RecordBatch {
         let label = if numbers.below(20) == 0 { Cell::Missing } else { Cell::text(label) };
         let amount = if id % 11 == 0 { Cell::Missing } else { Cell::Float(numbers.unit() * 1e3) };
         let city = Cell::Text(format!("Ort {}", numbers.below(40)));
-        vec![Cell::Int(id), label, amount, city, Cell::Bool(numbers.below(2) == 0)]
+        let code = Cell::Text(format!("c{}", numbers.below(5000)));
+        vec![Cell::Int(id), label, amount, city, code, Cell::Bool(numbers.below(2) == 0)]
     };
-    let columns =
-        [("id", Kind::Int), ("label", Kind::Text), ("amount", Kind::Float), ("city", Kind::Text), ("flag", Kind::Bool)];
+    let columns = [
+        ("id", Kind::Int),
+        ("label", Kind::Text),
+        ("amount", Kind::Float),
+        ("city", Kind::Text),
+        ("code", Kind::Text),
+        ("flag", Kind::Bool),
+    ];
     let columns = columns.map(|(name, kind)| (name.to_string(), kind)).to_vec();
     Table { columns, rows: (first..first + rows).map(row).collect() }.batch()
 }
@@ -37,7 +45,7 @@ pub fn recipe(place: &Place, output: &str) -> Value {
         "transform": [
             { "columns": "amount", "op": "simple_imputer" },
             { "columns": "amount", "op": "standard_scaler" },
-            { "columns": "city", "op": "ordinal_encoder" },
+            { "columns": ["city", "code"], "op": "ordinal_encoder" },
         ],
         "output": { "path": place.text(output), "shard_rows": 100 },
         "run": { "threads": 2, "state": place.text("state") },
@@ -74,7 +82,6 @@ impl Watch {
         Self { stop: Some((pass, polls)), ..Self::default() }
     }
 
-    #[expect(dead_code, reason = "for what is told of a state")]
     pub fn notes(&self) -> Vec<String> {
         self.seen.lock().unwrap().notes.clone()
     }
