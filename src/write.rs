@@ -279,8 +279,9 @@ impl<'a> Writer<'a> {
                         rows.push(&format.batch(arrays)?, &mut blocks);
                     }
                 }
-                let bytes: Vec<Result<Vec<u8>>> =
-                    self.engine.pool.install(|| blocks.par_iter().map(|block| format.bytes(block)).collect());
+                let engine = self.engine;
+                let bytes = |block: &text::Block| engine.go_on().and_then(|()| format.bytes(block));
+                let bytes: Vec<Result<Vec<u8>>> = engine.pool.install(|| blocks.par_iter().map(bytes).collect());
                 blocks.iter().zip(bytes).try_for_each(|(block, bytes)| {
                     send(sender, Piece::Lines { split: block.split, rows: block.rows, bytes: bytes? })
                 })

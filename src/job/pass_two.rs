@@ -75,7 +75,7 @@ impl Job {
         let destination = Destination { disk: &engine.disk, directory: staging.path(), sealed: &note_sealed };
         let schema = &scanned.collect.schema;
         let written = write::parts(engine, &self.recipe, &plan, &remaining, schema, destination, open);
-        let written = written.map_err(|error| self.forget_if_changed(store, &scanned, error))?;
+        let written = written.map_err(|error| self.forget_unreadable(store, &scanned, error))?;
         let sealed = in_order(&planned, &intact, written);
         engine.observer.event(Event::End { pass: Pass::Write });
         phases.push(Phase { name: "write", seconds: started.elapsed().as_secs_f64(), rows: plan.rows, bytes });
@@ -188,14 +188,15 @@ impl Job {
 }
 
 impl Job {
-    /// A shard that changed under pass two is forgotten, so that no part with rows of it is ever taken for whole; the
-    /// error says that it changed rather than what came of it.
-    fn forget_if_changed(&self, store: &StateStore, scanned: &Scanned, error: Error) -> Error {
+    /// A shard that pass one could read and pass two cannot is another one now. It is forgotten, and with it the plan and
+    /// its parts: the next run reads it again, and no part with rows of both is ever taken for whole. Where its size or
+    /// time changed, the error says that rather than what came of it.
+    fn forget_unreadable(&self, store: &StateStore, scanned: &Scanned, error: Error) -> Error {
         let Error::Data { site: Site { shard: Some(name), .. }, .. } = &error else { return error };
         let Some(one) = scanned.surveyed.iter().find(|one| one.shard.name == *name) else { return error };
-        match one.shard.check_unchanged() {
-            Ok(()) => error,
-            Err(changed) => store.forget_shard(name).err().unwrap_or(changed),
+        match store.forget_shard(name) {
+            Err(disk) => disk,
+            Ok(()) => one.shard.check_unchanged().err().unwrap_or(error),
         }
     }
 }

@@ -214,6 +214,24 @@ fn a_shard_is_known_by_size_time_and_footer_or_content() {
     assert_eq!(run(&refused).reused_shards, 1);
 }
 
+#[test]
+fn a_change_that_hides_behind_size_ends_and_time_is_found_in_pass_two_and_never_written() {
+    let place = Place::new();
+    let text = place.path("data/b.csv");
+    fs::create_dir_all(place.path("data")).unwrap();
+    fs::write(&text, csv(9000, "10.25")).unwrap();
+    let recipe = recipe(&place, "out");
+    run(&recipe);
+    let time = fs::metadata(&text).unwrap().modified().unwrap();
+    fs::write(&text, csv(9000, "99.75")).unwrap();
+    File::options().write(true).open(&text).unwrap().set_modified(time).unwrap();
+    let again = with(recipe.clone(), &[("output.path", json!(place.text("again")))]);
+    let error = job(&again).run(&Watch::default()).unwrap_err();
+    assert!(matches!(error, Error::Data { .. }) && chain(&error).contains("b.csv"), "{}", chain(&error));
+    assert!(!place.path("again").exists());
+    assert_eq!(assert_fresh(&place, &recipe, "after the error").0.reused_shards, 0);
+}
+
 fn copy(from: &Path, to: &Path) {
     fs::create_dir_all(to).unwrap();
     for entry in fs::read_dir(from).unwrap() {
