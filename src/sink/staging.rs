@@ -75,8 +75,7 @@ impl Staging {
         let path = sibling(target.path, "twopass-staging");
         let intact: Vec<Result<Option<&PartRecord>>> =
             parts.par_iter().map(|part| Ok(is_intact(disk, &path, part, go_on)?.then_some(part))).collect();
-        let kept =
-            intact.into_iter().filter_map(Result::transpose).map(|part| part.cloned()).collect::<Result<Vec<_>>>()?;
+        let kept = intact.into_iter().filter_map(Result::transpose).map(Result::cloned).collect::<Result<Vec<_>>>()?;
         if kept.is_empty() {
             disk.remove_dir_all(&path)?;
         }
