@@ -73,9 +73,9 @@ impl Staging {
         let disk = target.disk;
         check_target(disk, target.path, target.overwrite)?;
         let path = sibling(target.path, "twopass-staging");
-        let intact: Vec<Result<Option<&PartRecord>>> =
-            parts.par_iter().map(|part| Ok(is_intact(disk, &path, part, go_on)?.then_some(part))).collect();
-        let kept = intact.into_iter().filter_map(Result::transpose).map(Result::cloned).collect::<Result<Vec<_>>>()?;
+        let check = |part: &PartRecord| Ok(is_intact(disk, &path, part, go_on)?.then(|| part.clone()));
+        let intact: Vec<Result<Option<PartRecord>>> = parts.par_iter().map(check).collect();
+        let kept: Vec<PartRecord> = intact.into_iter().filter_map(Result::transpose).collect::<Result<_>>()?;
         if kept.is_empty() {
             disk.remove_dir_all(&path)?;
         }
