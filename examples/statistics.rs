@@ -9,6 +9,7 @@
 
 use std::path::Path;
 
+use twopass::disk::Disk;
 use twopass::error::Result;
 use twopass::job::Job;
 use twopass::observe::Silent;
@@ -50,7 +51,7 @@ fn main() -> Result<()> {
 
 /// The names of the columns and their summaries over all shards. Merging is exact, so the order does not matter.
 fn merged(state: &Path) -> Result<(Vec<String>, Vec<ColumnSummary>)> {
-    let (store, _) = StateStore::open_existing(state)?;
+    let (store, _) = StateStore::open_existing(&Disk::default(), state)?;
     let mut names = Vec::new();
     let mut columns: Vec<ColumnSummary> = Vec::new();
     for record in store.shard_records() {

@@ -7,6 +7,7 @@ mod inspect;
 mod progress;
 mod report;
 mod resolve;
+mod signals;
 mod verify;
 
 use std::io::{self, ErrorKind, Write};

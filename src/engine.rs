@@ -1,13 +1,14 @@
-//! What both passes work with: the threads, the memory budget, the observer. Owns no data.
+//! What both passes work with: the threads, the memory budget, the observer, the disk. Owns no data.
 
 use std::sync::Arc;
 
+use crate::disk::Disk;
 use crate::error::{Error, Result};
 use crate::memory::Budget;
 use crate::observe::Observer;
 use crate::spec::Run;
 
-/// Threads, budget and observer of a run.
+/// Threads, budget, observer and disk of a run.
 pub struct Engine<'a> {
     /// The worker threads.
     pub pool: rayon::ThreadPool,
@@ -15,6 +16,8 @@ pub struct Engine<'a> {
     pub budget: Arc<Budget>,
     /// Who is told.
     pub observer: &'a dyn Observer,
+    /// Where state and output are.
+    pub disk: Disk,
 }
 
 /// Share of the memory ceiling that buffers may take; the rest is for what cannot be counted: the allocator's own,
@@ -32,7 +35,20 @@ impl<'a> Engine<'a> {
             .thread_name(|at| format!("twopass-{at}"))
             .build()
             .map_err(|e| Error::failed("starting the worker threads", e))?;
-        Ok(Self { pool, budget: Budget::new((run.memory.0 as f64 * COUNTED_SHARE) as u64), observer })
+        Ok(Self {
+            pool,
+            budget: Budget::new((run.memory.0 as f64 * COUNTED_SHARE) as u64),
+            observer,
+            disk: Disk::default(),
+        })
+    }
+
+    /// Whether the work may go on.
+    ///
+    /// # Errors
+    /// [`Error::Interrupted`] once the observer says stop.
+    pub fn go_on(&self) -> Result<()> {
+        if self.observer.stop() { Err(Error::Interrupted) } else { Ok(()) }
     }
 
     /// Number of worker threads.

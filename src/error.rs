@@ -123,6 +123,10 @@ pub enum Error {
         source: Option<Cause>,
     },
 
+    /// The observer asked the engine to stop. What was done is in the state. Exit code 130.
+    #[error("interrupted; what was done is kept, and running again goes on")]
+    Interrupted,
+
     /// An encoder or another part of the engine failed. Exit code 1.
     #[error("{what}")]
     Failed {
@@ -160,6 +164,7 @@ impl Error {
             Self::Recipe(_) => 2,
             Self::Data { .. } => 3,
             Self::Conflict(_) => 4,
+            Self::Interrupted => 130,
             Self::Memory { .. } | Self::Io { .. } | Self::Damaged { .. } | Self::Failed { .. } => 1,
         }
     }

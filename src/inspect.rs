@@ -7,6 +7,8 @@ use arrow::datatypes::{DataType, Field};
 use serde::Serialize;
 use serde_json::{Value, json};
 
+use crate::basis::Basis;
+use crate::disk::Disk;
 use crate::error::{Error, Result, did_you_mean};
 use crate::facts::ColumnFacts;
 use crate::plan::Plan;
@@ -53,7 +55,7 @@ pub struct State {
     pub shards: Vec<Shard>,
     /// Names of shards that are in the input now and not in the state; nothing when the input is not where it was.
     pub missing: Option<Vec<String>>,
-    /// Shards that were read under other types than most: the next run reads them again.
+    /// Shards that were read under other types than most, or for another recipe: a run may read them again.
     pub stale: Vec<String>,
     /// Rows of all scanned shards.
     pub rows: u64,
@@ -61,8 +63,12 @@ pub struct State {
     pub missing_label: u64,
     /// The columns.
     pub columns: Vec<Column>,
+    /// What the shards were scanned for.
+    pub basis: Option<Basis>,
     /// The plan, when it is frozen for exactly these shards.
     pub plan: Option<PlanView>,
+    /// Parts of the plan that were sealed.
+    pub sealed_parts: usize,
 }
 
 /// A scanned shard.
@@ -126,7 +132,7 @@ pub fn look(path: &Path) -> Result<Found> {
         return Ok(Found::Output(Box::new(Output { path: path.to_path_buf(), complete, manifest })));
     }
     if path.join("identity").is_file() {
-        let (store, identity) = StateStore::open_existing(path)?;
+        let (store, identity) = StateStore::open_existing(&Disk::default(), path)?;
         return Ok(Found::State(Box::new(State::read(&store, identity)?)));
     }
     let what = if path.exists() {
@@ -163,14 +169,15 @@ impl State {
             // A shard that left the input stays in the state, in case it comes back.
             records.retain(|record| plan.shards.iter().any(|shard| shard.name == record.stamp.name));
         }
-        let read_as = common_schema(store, &records)?;
+        let common = common_reading(store, &records)?;
+        let (read_as, basis) = common.map_or_else(Default::default, |(read_as, basis)| (read_as, Some(basis)));
         let (mut rows, mut missing_label, mut stale) = (0, 0, Vec::new());
         let mut merged: Vec<ColumnSummary> = Vec::new();
         for record in &records {
             let summary: ShardSummary = store.read_summary(record)?;
             rows += summary.rows;
             missing_label += summary.missing_label;
-            if summary.read_as != read_as {
+            if summary.read_as != read_as || Some(&summary.basis) != basis.as_ref() {
                 stale.push(record.stamp.name.clone());
                 continue;
             }
@@ -208,7 +215,9 @@ impl State {
             rows,
             missing_label,
             columns,
+            basis,
             plan: plan.as_ref().map(PlanView::new),
+            sealed_parts: store.part_records().len(),
         })
     }
 
@@ -218,18 +227,22 @@ impl State {
     }
 }
 
-/// The schema that most shards were read under; of equally common ones the first shard's.
-fn common_schema(store: &StateStore, records: &[ShardRecord]) -> Result<Vec<(String, String)>> {
-    let mut schemas: Vec<(Vec<(String, String)>, usize)> = Vec::new();
+/// Names and types of columns, and what a shard was scanned for.
+type Reading = (Vec<(String, String)>, Basis);
+
+/// The types and the recipe that most shards were read under; of equally common ones the first shard's.
+fn common_reading(store: &StateStore, records: &[ShardRecord]) -> Result<Option<Reading>> {
+    let mut readings: Vec<(Reading, usize)> = Vec::new();
     for record in records {
         let summary: ShardSummary = store.read_summary(record)?;
-        match schemas.iter_mut().find(|(schema, _)| *schema == summary.read_as) {
+        let reading = (summary.read_as, summary.basis);
+        match readings.iter_mut().find(|(known, _)| *known == reading) {
             Some((_, times)) => *times += 1,
-            None => schemas.push((summary.read_as, 1)),
+            None => readings.push((reading, 1)),
         }
     }
-    let most = schemas.iter().map(|(_, times)| *times).max();
-    Ok(schemas.into_iter().find(|(_, times)| Some(*times) == most).map_or_else(Vec::new, |(schema, _)| schema))
+    let most = readings.iter().map(|(_, times)| *times).max();
+    Ok(readings.into_iter().find(|(_, times)| Some(*times) == most).map(|(reading, _)| reading))
 }
 
 fn missing_shards(input: &str, shards: &[Shard]) -> Option<Vec<String>> {

@@ -1,5 +1,6 @@
 //! A job from recipe to published output: discover, scan, freeze, write, publish. The sole owner of that order.
 
+mod from_state;
 mod merging;
 mod pass_one;
 mod pass_two;
@@ -7,20 +8,20 @@ mod report;
 mod scanning;
 mod state;
 
-use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
+use crate::disk::Disk;
 use crate::engine::Engine;
 use crate::error::{Error, Result};
 use crate::observe::Observer;
 use crate::sink::staging;
 use crate::source::SourceOptions;
-use crate::spec::{Recipe, check};
+use crate::spec::{Recipe, Resume, check};
 use crate::store::StateStore;
 use crate::transform;
 
-use pass_one::Scanned;
+use pass_one::{Lacking, Scanned, Surveyed};
 pub use report::{Phase, Report, SplitReport};
 
 /// A checked recipe, ready to run.
@@ -28,6 +29,7 @@ pub use report::{Phase, Report, SplitReport};
 pub struct Job {
     recipe: Recipe,
     overwrite: bool,
+    disk: Disk,
 }
 
 impl Job {
@@ -38,7 +40,7 @@ impl Job {
     pub fn new(recipe: Recipe) -> Result<Self> {
         check::recipe(&recipe)?;
         transform::check(&recipe)?;
-        Ok(Self { recipe, overwrite: false })
+        Ok(Self { recipe, overwrite: false, disk: Disk::default() })
     }
 
     /// The same job, which may replace an output of twopass.
@@ -46,6 +48,18 @@ impl Job {
     pub fn overwriting(mut self, overwrite: bool) -> Self {
         self.overwrite = overwrite;
         self
+    }
+
+    /// For tests: the same job on another disk.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn on_disk(mut self, disk: Disk) -> Self {
+        self.disk = disk;
+        self
+    }
+
+    fn engine<'a>(&self, observer: &'a dyn Observer) -> Result<Engine<'a>> {
+        Ok(Engine { disk: self.disk.clone(), ..Engine::new(&self.recipe.run, observer)? })
     }
 
     pub(crate) fn overwrites(&self) -> bool {
@@ -74,11 +88,16 @@ impl Job {
     /// # Errors
     /// See [`Error`].
     pub fn run(&self, observer: &dyn Observer) -> Result<Report> {
-        let engine = Engine::new(&self.recipe.run, observer)?;
-        staging::check_target(Path::new(&self.recipe.output.path), self.overwrite)?;
+        let engine = self.engine(observer)?;
+        let output = Path::new(&self.recipe.output.path);
+        staging::check_target(&engine.disk, output, self.overwrite)?;
         let mut phases = Vec::new();
-        let (store, scanned) = self.scan_all(&engine, true, &mut phases)?;
-        self.finish(&engine, &store, scanned, phases)
+        let started = Instant::now();
+        let surveyed = self.survey(&engine)?;
+        let lock = staging::lock(&engine.disk, output)?;
+        let (store, scanned) = self.scan_all(&engine, surveyed, true)?;
+        phases.push(scan_phase(started, &scanned));
+        self.finish(&engine, &store, lock, scanned, phases)
     }
 
     /// Pass one alone: fills the state.
@@ -86,9 +105,11 @@ impl Job {
     /// # Errors
     /// See [`Error`].
     pub fn scan(&self, observer: &dyn Observer) -> Result<Report> {
-        let engine = Engine::new(&self.recipe.run, observer)?;
-        let mut phases = Vec::new();
-        let (_, scanned) = self.scan_all(&engine, false, &mut phases)?;
+        let engine = self.engine(observer)?;
+        let started = Instant::now();
+        let surveyed = self.survey(&engine)?;
+        let (_, scanned) = self.scan_all(&engine, surveyed, false)?;
+        let phases = vec![scan_phase(started, &scanned)];
         Ok(self.report(&scanned, phases))
     }
 
@@ -97,16 +118,16 @@ impl Job {
     /// # Errors
     /// [`Error::Conflict`] when the state is missing, of another job, or lacks a shard; otherwise see [`Error`].
     pub fn write(&self, observer: &dyn Observer) -> Result<Report> {
-        let engine = Engine::new(&self.recipe.run, observer)?;
-        staging::check_target(Path::new(&self.recipe.output.path), self.overwrite)?;
+        let engine = self.engine(observer)?;
+        let output = Path::new(&self.recipe.output.path);
+        staging::check_target(&engine.disk, output, self.overwrite)?;
         let mut phases = Vec::new();
         let started = Instant::now();
         let surveyed = self.survey(&engine)?;
-        let (store, identity) = StateStore::open_existing(&self.state_path())?;
-        if identity.scan_fingerprint != self.scan_fingerprint()? {
-            return Err(self.other_recipe());
-        }
-        let committed = self.committed(&store, &surveyed);
+        let lock = staging::lock(&engine.disk, output)?;
+        let (store, identity) = StateStore::open_existing(&engine.disk, &self.state_path())?;
+        self.check_version(&identity)?;
+        let committed = self.committed(&engine, &store, &surveyed)?;
         let missing = committed.iter().filter(|record| record.is_none()).count();
         if missing > 0 {
             let message = format!(
@@ -116,30 +137,23 @@ impl Job {
             );
             return Err(Error::Conflict(message));
         }
-        let scanned = self.complete(&engine, &store, surveyed, committed, false)?;
+        let scanned = self.complete(&engine, &store, surveyed, committed, (false, Lacking::Refuse))?;
         phases.push(Phase { name: "scan", seconds: started.elapsed().as_secs_f64(), rows: 0, bytes: 0 });
-        self.finish(&engine, &store, scanned, phases)
+        self.finish(&engine, &store, lock, scanned, phases)
     }
 
-    fn scan_all(&self, engine: &Engine<'_>, keep: bool, phases: &mut Vec<Phase>) -> Result<(StateStore, Scanned)> {
-        let started = Instant::now();
-        let surveyed = self.survey(engine)?;
+    fn scan_all(&self, engine: &Engine<'_>, surveyed: Vec<Surveyed>, keep: bool) -> Result<(StateStore, Scanned)> {
         let store = self.open_state(engine, &surveyed)?;
-        let names: HashSet<&str> = surveyed.iter().map(|s| s.shard.name.as_str()).collect();
-        for record in store.shard_records() {
-            if !names.contains(record.stamp.name.as_str()) {
-                store.forget_shard(&record.stamp.name)?;
-            }
-        }
-        let committed = self.committed(&store, &surveyed);
-        let scanned = self.complete(engine, &store, surveyed, committed, keep)?;
-        let (rows, bytes) = scanned.read;
-        phases.push(Phase { name: "scan", seconds: started.elapsed().as_secs_f64(), rows, bytes });
+        self.forget_removed(engine, &store, &surveyed)?;
+        let committed = self.committed(engine, &store, &surveyed)?;
+        let always = self.recipe.run.resume == Resume::Always;
+        let lacking = if always { Lacking::Refuse } else { Lacking::Scan };
+        let scanned = self.complete(engine, &store, surveyed, committed, (keep, lacking))?;
         Ok((store, scanned))
     }
 
     pub(crate) fn options(&self) -> Result<SourceOptions> {
-        SourceOptions::new(&self.recipe.input)
+        Ok(SourceOptions::new(&self.recipe.input)?.on_disk(self.disk.clone()))
     }
 
     fn report(&self, scanned: &Scanned, phases: Vec<Phase>) -> Report {
@@ -150,6 +164,7 @@ impl Job {
             rows: scanned.merged.rows,
             shards: scanned.surveyed.len(),
             reused_shards: scanned.reused,
+            kept_parts: 0,
             columns: (scanned.collect.schema.fields().len(), None),
             splits: Vec::new(),
             dropped: vec![("missing_label".to_string(), scanned.merged.missing_label)]
@@ -159,4 +174,9 @@ impl Job {
             phases,
         }
     }
+}
+
+fn scan_phase(started: Instant, scanned: &Scanned) -> Phase {
+    let (rows, bytes) = scanned.read;
+    Phase { name: "scan", seconds: started.elapsed().as_secs_f64(), rows, bytes }
 }

@@ -60,6 +60,8 @@
 // The engine never prints: what happens goes to an observer, what fails is returned.
 #![cfg_attr(not(test), warn(clippy::print_stdout, clippy::print_stderr))]
 
+pub mod basis;
+pub mod disk;
 pub mod engine;
 pub mod error;
 pub mod facts;
@@ -70,6 +72,7 @@ pub mod memory;
 pub mod observe;
 pub mod plan;
 pub mod preview;
+pub mod remaining;
 pub mod scan;
 pub mod schema;
 pub mod sink;

@@ -48,6 +48,12 @@ pub enum Event<'a> {
 pub trait Observer: Sync {
     /// Called as it happens; must not block for long.
     fn event(&self, event: Event<'_>);
+
+    /// Whether the engine is to stop: asked many times a second, from any thread. Once it is true, work in flight is
+    /// dropped and the run ends with [`Error::Interrupted`](crate::error::Error::Interrupted); what was committed stays.
+    fn stop(&self) -> bool {
+        false
+    }
 }
 
 /// Looks away.

@@ -202,7 +202,9 @@ impl Job {
             output,
             splits,
             state: self.find_state()?,
-            output_conflict: staging::check_target(target, self.overwrites()).err().map(|error| error.to_string()),
+            output_conflict: staging::check_target(&engine.disk, target, self.overwrites())
+                .err()
+                .map(|error| error.to_string()),
         })
     }
 

@@ -8,6 +8,7 @@ use arrow::datatypes::{DataType, Int32Type, SchemaRef};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
+use crate::basis::Basis;
 use crate::engine::Engine;
 use crate::error::{Error, Result};
 use crate::hash;
@@ -136,6 +137,10 @@ pub struct ShardSummary {
     pub rows: u64,
     /// Rows without a label.
     pub missing_label: u64,
+    /// What it was scanned for.
+    pub basis: Basis,
+    /// XXH3-128 of a text shard's file.
+    pub content: Option<u128>,
     /// The shard's own columns and types as far as they are known, as (name, type).
     pub fields: Vec<(String, String)>,
     /// Types the columns were read as, in the schema's order, as (name, type).
@@ -166,15 +171,16 @@ pub fn type_names(schema: &SchemaRef) -> Vec<(String, String)> {
     schema.fields().iter().map(|field| (field.name().clone(), field.data_type().to_string())).collect()
 }
 
-/// Reads a shard under the schema of `collect`, writing its ledger to `ledger`.
+/// Reads a shard under the schema of `collect`, which is what `basis` says, writing its ledger to `ledger`.
 ///
 /// # Errors
-/// [`Error::Data`] that names the shard; [`Error::Memory`] when the vocabularies outgrow the budget.
+/// [`Error::Data`] that names the shard; [`Error::Memory`] when the vocabularies outgrow the budget;
+/// [`Error::Interrupted`].
 pub fn shard(
     engine: &Engine<'_>,
     shard: &Shard,
     opened: &Opened,
-    collect: &Collect,
+    (collect, basis): (&Collect, &Basis),
     ledger: &mut LedgerWriter,
     keep: bool,
 ) -> Result<Outcome> {
@@ -213,6 +219,8 @@ pub fn shard(
     let summary = ShardSummary {
         rows,
         missing_label,
+        basis: basis.clone(),
+        content: windows.content(),
         fields: opened.fields().iter().map(|(name, data_type)| (name.clone(), data_type.to_string())).collect(),
         read_as: type_names(&collect.schema),
         strata: strata.finish(),
@@ -259,10 +267,12 @@ fn scan_columns(
             .par_iter_mut()
             .enumerate()
             .map(|(at, summary)| {
+                engine.go_on()?;
                 if runs == 1 {
                     return chunks.iter().map(|chunk| scan_column(chunk, collect, at, summary, keep)).collect();
                 }
                 let scan_run = |run: &[Chunk]| {
+                    engine.go_on()?;
                     let mut partial = ColumnSummary::new(collect.schema.field(at).data_type(), collect.needs[at]);
                     let parts = run
                         .iter()

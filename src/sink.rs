@@ -5,6 +5,7 @@ pub mod manifest;
 pub mod metadata;
 pub mod parquet;
 pub mod parts;
+pub mod space;
 pub mod staging;
 pub mod text;
 

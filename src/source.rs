@@ -9,6 +9,7 @@ use arrow::array::{Array, ArrayRef, AsArray, new_null_array};
 use arrow::datatypes::{DataType, SchemaRef};
 use xxhash_rust::xxh3::Xxh3;
 
+use crate::disk::Disk;
 use crate::error::{Error, Result, Site};
 use crate::schema::{self, ShardFields};
 use crate::spec::Input;
@@ -28,6 +29,7 @@ pub const BATCH_ROWS: usize = 16_384;
 #[derive(Debug, Clone, Default)]
 pub struct SourceOptions {
     signature: Option<Arc<[String]>>,
+    disk: Disk,
 }
 
 impl SourceOptions {
@@ -49,7 +51,13 @@ impl SourceOptions {
             );
             return Err(Error::Recipe(message));
         }
-        Ok(Self { signature: Some(names.into()) })
+        Ok(Self { signature: Some(names.into()), disk: Disk::default() })
+    }
+
+    /// The same options, with shards opened on `disk`.
+    #[must_use]
+    pub fn on_disk(self, disk: Disk) -> Self {
+        Self { disk, ..self }
     }
 
     /// The names of the columns of text shards, when a signature gives them.
@@ -70,8 +78,9 @@ impl Opened {
     /// Opens `shard` and reads what it says of its columns; `known` is what is known of them from reading it before.
     ///
     /// # Errors
-    /// [`Error::Data`] that names the shard when it cannot be read.
+    /// [`Error::Data`] that names the shard when it cannot be read; [`Error::Io`].
     pub fn open(shard: &Shard, options: &SourceOptions, known: Option<&ShardFields>) -> Result<Self> {
+        options.disk.step("open", &shard.path)?;
         match shard.format {
             ShardFormat::Parquet => Ok(Self::Parquet(Arc::new(parquet::ParquetShard::open(shard)?))),
             ShardFormat::Delimited { .. } | ShardFormat::JsonLines => {

@@ -13,6 +13,7 @@ use crate::engine::Engine;
 use crate::error::{Error, Result};
 use crate::memory::Reservation;
 use crate::schema::{self, ShardFields};
+use crate::source::compression::ContentHash;
 use crate::source::parquet::RowGroupRange;
 use crate::source::text::{Block, Parsed, TextShard, Wanted};
 use crate::source::{Chunk, Decoded, Opened, Shard};
@@ -98,6 +99,14 @@ impl Windows {
         }
     }
 
+    /// XXH3-128 of a text shard's file, after its last window.
+    pub fn content(&self) -> Option<u128> {
+        match self {
+            Self::Text(text) => text.content.get(),
+            Self::Parquet { .. } | Self::Kept { .. } => None,
+        }
+    }
+
     /// The types that hold all the shard's values, when some did not fit the schema.
     pub fn widened(&self) -> Option<ShardFields> {
         match self {
@@ -114,6 +123,7 @@ pub struct TextWindows {
     wanted: Vec<Wanted>,
     fields: ShardFields,
     blocks: Receiver<Result<Block>>,
+    content: ContentHash,
     /// Blocks a window.
     width: usize,
     widened: Option<ShardFields>,
@@ -144,6 +154,7 @@ impl TextWindows {
             engine.budget.reserve("the blocks of a text shard", block_bytes * width as u64 * (BLOCK_COST + 1))?;
         let (sender, blocks) = sync_channel(width);
         let source = text.blocks(block_bytes as usize).map_err(|e| e.in_shard(&shard.name))?;
+        let content = source.content();
         let read_ahead = move || {
             for block in source {
                 // A receiver that is gone wants no more.
@@ -166,6 +177,7 @@ impl TextWindows {
             wanted: wanted.collect(),
             fields: opened.fields(),
             blocks,
+            content,
             width,
             widened: None,
             ended: false,

@@ -2,7 +2,6 @@
 //! its own, and the row groups that come out are written in row order. A function of the plan and the shards alone.
 
 use std::collections::VecDeque;
-use std::path::Path;
 use std::sync::Arc;
 use std::sync::mpsc::{SyncSender, sync_channel};
 
@@ -15,10 +14,11 @@ use crate::engine::Engine;
 use crate::error::{Error, Result, Site};
 use crate::observe::Event;
 use crate::plan::{Plan, PlannedPart};
+use crate::remaining::Remaining;
 use crate::sink::parquet::{self, ColumnEncoder, Cut, EncodedChunk, Encoding};
-use crate::sink::parts::{self, Format, Piece, SealedPart};
+use crate::sink::parts::{self, Destination, Format, Piece, SealedPart};
 use crate::sink::text;
-use crate::source::Chunk;
+use crate::source::{Chunk, Shard};
 use crate::spec::{OutputFormat, Recipe};
 use crate::split::DROPPED;
 use crate::transform::{Lane, LaneRun};
@@ -32,25 +32,31 @@ pub type NextRoutes<'a> = dyn FnMut(usize, &mut VecDeque<u8>) -> Result<()> + 'a
 
 /// The rows of one shard for pass two: its chunks, and the splits of its rows in order.
 pub struct ShardRows<'a> {
+    /// The shard itself, to be looked at again once its rows were read.
+    pub shard: &'a Shard,
+    /// XXH3-128 of its file when pass one read it, of a text shard.
+    pub content: Option<u128>,
     /// Its chunks in windows.
     pub windows: Windows,
     /// Fills in the splits of the next so many rows.
     pub routes: Box<NextRoutes<'a>>,
 }
 
-/// Writes all parts of `plan` below `directory`; `open` opens the shard at a position of the plan.
+/// Writes the parts of `plan` that are left to `destination`; `open` opens the shard at a position of the plan.
 ///
 /// # Errors
-/// [`Error::Data`] when a shard cannot be read or does not fit the plan; [`Error::Io`]; [`Error::Memory`].
+/// [`Error::Data`] when a shard cannot be read or does not fit the plan; [`Error::Io`]; [`Error::Memory`];
+/// [`Error::Interrupted`].
 pub fn parts<'a>(
     engine: &Engine<'_>,
     recipe: &Recipe,
     plan: &Plan,
+    remaining: &Remaining,
     input: &SchemaRef,
-    directory: &Path,
+    destination: Destination<'_>,
     mut open: impl FnMut(usize) -> Result<ShardRows<'a>>,
 ) -> Result<Vec<SealedPart>> {
-    let planned = plan.parts(recipe);
+    let planned = remaining.parts();
     let schema = Arc::new(plan.pipeline.output_schema());
     let what = "writing: the rows in flight and the open row groups of all splits";
     let _held = engine.budget.reserve(what, needed_bytes(engine, plan, recipe))?;
@@ -65,13 +71,16 @@ pub fn parts<'a>(
     };
     std::thread::scope(|scope| {
         let (sender, receiver) = sync_channel::<Piece>(WAITING_PIECES);
-        let (format, planned) = (&format, &planned);
-        let writing = scope.spawn(move || parts::write(directory, format, planned, &receiver));
-        let produced = Writer::new(engine, plan, input, format).and_then(|mut writer| {
-            for at in 0..plan.shards.len() {
-                let mut rows = open(at)?;
-                writer.shard(at, &mut rows, &sender)?;
-                engine.observer.event(Event::Shard { name: &plan.shards[at].name });
+        let format = &format;
+        let writing = scope.spawn(move || parts::write(destination, format, planned, &receiver));
+        let produced = Writer::new(engine, plan, remaining, input, format).and_then(|mut writer| {
+            for (at, shard) in plan.shards.iter().enumerate() {
+                if remaining.needs(at) {
+                    writer.shard(at, &mut open(at)?, &sender)?;
+                } else {
+                    engine.observer.event(Event::Advance { rows: shard.rows, bytes: shard.bytes });
+                }
+                engine.observer.event(Event::Shard { name: &shard.name });
             }
             Ok(())
         });
@@ -142,14 +151,25 @@ struct LaneOutput {
 /// For each batch of a chunk and each split, the rows of the batch that go there; nothing when all do.
 type Routes = Vec<Vec<Option<UInt32Array>>>;
 
+/// Whether any row of a chunk goes to a split: one whose rows are all in sealed parts, or dropped, need not be decoded.
+fn goes_anywhere(routes: &Routes) -> bool {
+    routes.iter().flatten().any(|rows| rows.as_ref().is_none_or(|rows| !rows.is_empty()))
+}
+
 impl<'a> Writer<'a> {
-    fn new(engine: &'a Engine<'a>, plan: &'a Plan, input: &'a SchemaRef, format: &'a Format) -> Result<Self> {
+    fn new(
+        engine: &'a Engine<'a>,
+        plan: &'a Plan,
+        remaining: &Remaining,
+        input: &'a SchemaRef,
+        format: &'a Format,
+    ) -> Result<Self> {
         let row_group_rows = match format {
             Format::Parquet(_) => plan.row_group_rows,
             Format::Text(_) => text::BLOCK_ROWS,
         };
         let cut = |rows: u64| Cut { rows, shard_rows: plan.shard_rows, row_group_rows };
-        let cuts: Vec<Cut> = plan.splits.iter().map(|split| cut(split.rows)).collect();
+        let cuts: Vec<Cut> = (0..plan.splits.len()).map(|split| cut(remaining.rows(split))).collect();
         let lanes = plan.pipeline.lanes.iter().enumerate().map(|(at, lane)| {
             let mut outputs: Vec<(usize, usize)> = plan
                 .pipeline
@@ -189,7 +209,9 @@ impl<'a> Writer<'a> {
             }
             (rows.routes)(count, &mut pending)?;
             let routes: Vec<Routes> = window.chunks.iter().map(|chunk| self.route(chunk, &mut pending)).collect();
-            let outputs = self.lanes(&window, &routes)?;
+            let (chunks, routes): (Vec<_>, Vec<_>) =
+                window.chunks.into_iter().zip(routes).filter(|(_, routes)| goes_anywhere(routes)).unzip();
+            let outputs = self.lanes(&Window { chunks, ..window }, &routes)?;
             self.send(outputs, sender)?;
             self.engine.observer.event(Event::Advance { rows: count as u64, bytes: window.bytes });
         }
@@ -198,7 +220,11 @@ impl<'a> Writer<'a> {
                 "the shard is not the one that pass one read; leave the input alone while a job runs, then run again";
             return Err(Error::data(Site::shard(&planned.name), message));
         }
-        Ok(())
+        rows.shard.check_unchanged()?;
+        match rows.windows.content() {
+            found if found.is_some() && found != rows.content => Err(rows.shard.changed()),
+            _ => Ok(()),
+        }
     }
 
     /// Row numbers by batch and split.
@@ -218,21 +244,30 @@ impl<'a> Writer<'a> {
     }
 
     fn lanes(&mut self, window: &Window, routes: &[Routes]) -> Result<Vec<LaneOutput>> {
-        let (input, format) = (self.input, self.format);
+        let (engine, input, format) = (self.engine, self.input, self.format);
         let parting = Parting { window, routes, splits: self.plan.splits.len() };
-        self.engine.pool.install(|| match format {
+        engine.pool.install(|| match format {
             Format::Parquet(format) => self
                 .lanes
                 .par_iter_mut()
                 .map_init(
                     || format.encoding(),
-                    |encoding, lane| match encoding {
-                        Ok(encoding) => lane.encode(&parting, input, format, encoding),
-                        Err(e) => Err(Error::failed("encoding", e.to_string())),
+                    |encoding, lane| {
+                        engine.go_on()?;
+                        match encoding {
+                            Ok(encoding) => lane.encode(&parting, input, format, encoding),
+                            Err(e) => Err(Error::failed("encoding", e.to_string())),
+                        }
                     },
                 )
                 .collect(),
-            Format::Text(_) => self.lanes.par_iter_mut().map(|lane| lane.part(&parting, input)).collect(),
+            Format::Text(_) => {
+                let part = |lane: &mut OpenLane<'_>| {
+                    engine.go_on()?;
+                    lane.part(&parting, input)
+                };
+                self.lanes.par_iter_mut().map(part).collect()
+            }
         })
     }
 
@@ -261,8 +296,9 @@ impl<'a> Writer<'a> {
                         rows.push(&format.batch(arrays)?, &mut blocks);
                     }
                 }
-                let bytes: Vec<Result<Vec<u8>>> =
-                    self.engine.pool.install(|| blocks.par_iter().map(|block| format.bytes(block)).collect());
+                let engine = self.engine;
+                let bytes = |block: &text::Block| engine.go_on().and_then(|()| format.bytes(block));
+                let bytes: Vec<Result<Vec<u8>>> = engine.pool.install(|| blocks.par_iter().map(bytes).collect());
                 blocks.iter().zip(bytes).try_for_each(|(block, bytes)| {
                     send(sender, Piece::Lines { split: block.split, rows: block.rows, bytes: bytes? })
                 })

@@ -7,6 +7,8 @@ mod support;
 mod errors;
 #[path = "cli/face.rs"]
 mod face;
+#[path = "cli/interrupts.rs"]
+mod interrupts;
 #[path = "cli/look.rs"]
 mod look;
 #[path = "cli/runs.rs"]

@@ -73,7 +73,9 @@ fn text(preview: &Preview) -> String {
         StateKind::None => format!("state: none at {state}"),
         StateKind::ThisRecipe => format!("state: {state} is of this recipe; what it holds is used again"),
         StateKind::OtherRecipe => {
-            format!("state: {state} is of another recipe; a run starts over, or refuses when it is of another input")
+            format!(
+                "state: {state} is of another recipe; a run uses what serves it, or refuses when it is of another input"
+            )
         }
         StateKind::Damaged => format!("state: {state} is damaged; a run starts over"),
         StateKind::Foreign => format!("state: {state} is not a state of twopass; choose another with --state"),

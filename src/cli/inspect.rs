@@ -173,7 +173,13 @@ fn state_text(state: &State) -> String {
         None => "the input is not where it was, so nothing can be said of shards that are missing".into(),
     };
     let plan = match &state.plan {
-        Some(plan) => format!("plan {}", plan.fingerprint),
+        Some(plan) => {
+            let parts = match state.sealed_parts {
+                0 => String::new(),
+                some => format!("; {} of its parts were sealed", count(some as u64)),
+            };
+            format!("plan {}{parts}", plan.fingerprint)
+        }
         None => "no plan yet; `twopass run` or `twopass write` freezes it".into(),
     };
     let mut lines = vec![
@@ -184,6 +190,7 @@ fn state_text(state: &State) -> String {
             count(state.rows),
             count(state.columns.len() as u64)
         ),
+        collected(state),
         plan,
         String::new(),
     ];
@@ -206,6 +213,35 @@ fn state_text(state: &State) -> String {
         lines.extend(plan_text(plan));
     }
     lines.join("\n")
+}
+
+/// What the shards were scanned for: what a recipe may ask for without a new scan.
+fn collected(state: &State) -> String {
+    let Some(basis) = &state.basis else { return "collected: nothing yet".into() };
+    let mut has = Vec::new();
+    match &basis.label {
+        Some(label) => has.push(format!("label {label}")),
+        None => has.push("no label".into()),
+    }
+    if basis.ledger {
+        let or = |names: &[String], none: &str| if names.is_empty() { none.to_string() } else { names.join(", ") };
+        has.push(format!("key {}", or(&basis.key, "of positions")));
+        has.push(format!("strata by {}", or(&basis.stratify, "nothing")));
+    } else {
+        has.push("no rows for splits".into());
+    }
+    has.push(match basis.vocabularies.as_slice() {
+        [] => "values of no column".into(),
+        some => format!("values of {}", few(some)),
+    });
+    format!("collected: {}", has.join("; "))
+}
+
+fn few(names: &[String]) -> String {
+    match names.len() {
+        0..=5 => names.join(", "),
+        many => format!("{}, … ({many} columns)", names[..4].join(", ")),
+    }
 }
 
 fn plan_text(plan: &PlanView) -> Vec<String> {

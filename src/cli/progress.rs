@@ -10,6 +10,7 @@ use twopass::observe::{Event, Observer, Pass};
 
 use super::args::ProgressArg;
 use super::report::{count, seconds};
+use super::signals::Signals;
 
 /// Between two plain lines, or two JSON events of the same kind.
 const PLAIN_EVERY: Duration = Duration::from_secs(5);
@@ -21,6 +22,7 @@ const BAR_AFTER: Duration = Duration::from_millis(300);
 pub struct Progress {
     form: Form,
     verbose: bool,
+    signals: Signals,
     state: Mutex<State>,
 }
 
@@ -46,8 +48,8 @@ struct State {
 }
 
 impl Progress {
-    /// Progress as asked for.
-    pub fn new(asked: ProgressArg, quiet: bool, verbose: bool) -> Self {
+    /// Progress as asked for, of a job that signals stop.
+    pub fn new(asked: ProgressArg, quiet: bool, verbose: bool, signals: Signals) -> Self {
         let form = match asked {
             _ if quiet => Form::None,
             ProgressArg::Auto if std::io::stderr().is_terminal() => Form::Bar,
@@ -69,11 +71,23 @@ impl Progress {
             shown: now,
             bar: None,
         };
-        Self { form, verbose, state: Mutex::new(state) }
+        Self { form, verbose, signals, state: Mutex::new(state) }
+    }
+
+    /// Takes the bar away.
+    pub fn clear(&self) {
+        let mut state = self.state.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        if let Some(bar) = state.bar.take() {
+            bar.finish_and_clear();
+        }
     }
 }
 
 impl Observer for Progress {
+    fn stop(&self) -> bool {
+        self.signals.stop()
+    }
+
     fn event(&self, event: Event<'_>) {
         if self.form == Form::None {
             return;

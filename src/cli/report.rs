@@ -7,12 +7,14 @@ use anyhow::Context;
 use comfy_table::{CellAlignment, ContentArrangement, LineStyle, Table, TableStyle};
 use indicatif::HumanBytes;
 use serde_json::{Map, Value, json};
-use twopass::error::Result;
+use twopass::error::{Error, Result};
 use twopass::job::{Job, Report};
 use twopass::observe::Observer;
+use twopass::spec::Resume;
 
 use super::args::JobArgs;
 use super::progress::Progress;
+use super::signals::{self, Signals};
 use super::{print, resolve};
 
 /// Strata shown before the rest is summed up.
@@ -21,8 +23,15 @@ const SHOWN_STRATA: usize = 12;
 /// Runs a job and reports it.
 pub fn run(args: &JobArgs, go: impl FnOnce(&Job, &dyn Observer) -> Result<Report>) -> anyhow::Result<ExitCode> {
     let job = resolve::job(args)?;
-    let progress = Progress::new(args.progress, args.quiet, args.verbose);
-    let report = go(&job, &progress)?;
+    let signals = Signals::catch().context("cannot catch signals")?;
+    let progress = Progress::new(args.progress, args.quiet, args.verbose, signals.clone());
+    let report = match go(&job, &progress) {
+        Err(Error::Interrupted) => {
+            progress.clear();
+            return Ok(interrupted(&signals, &job));
+        }
+        report => report?,
+    };
     let peak = peak_memory();
     if args.json {
         let text = serde_json::to_string_pretty(&as_json(&report, peak)).context("cannot print the summary")?;
@@ -32,6 +41,15 @@ pub fn run(args: &JobArgs, go: impl FnOnce(&Job, &dyn Observer) -> Result<Report
         return Ok(ExitCode::SUCCESS);
     }
     print(&text(&report, peak, job.recipe().run.memory.0))
+}
+
+/// Says how to go on.
+fn interrupted(signals: &Signals, job: &Job) -> ExitCode {
+    let (name, code) = signals.caught();
+    let typed = std::env::args_os().map(|word| word.to_string_lossy().into_owned());
+    let command = signals::command(typed, job.recipe().run.resume == Resume::Never);
+    eprintln!("twopass: stopped by {name}; what is done is in the state; go on with: {command}");
+    ExitCode::from(code)
 }
 
 fn as_json(report: &Report, peak: Option<u64>) -> Value {
@@ -52,6 +70,7 @@ fn as_json(report: &Report, peak: Option<u64>) -> Value {
         "fingerprint": report.fingerprint,
         "input": { "shards": report.shards, "rows": report.rows, "columns": report.columns.0 },
         "reused_shards": report.reused_shards,
+        "kept_parts": report.kept_parts,
         "output_columns": report.columns.1,
         "splits": splits,
         "dropped": dropped,
@@ -73,6 +92,9 @@ fn text(report: &Report, peak: Option<u64>, ceiling: u64) -> String {
         count(report.columns.0 as u64),
         count(report.shards as u64)
     ));
+    if report.kept_parts > 0 {
+        lines.push(format!("{} parts of an interrupted run kept", count(report.kept_parts as u64)));
+    }
     if !report.splits.is_empty() {
         lines.push(splits(report).trim_fmt());
     }

@@ -28,8 +28,8 @@ pub(super) struct Merging {
     /// Bytes of the strata's values.
     strata_bytes: usize,
     missing_label: u64,
-    /// Rows of each shard that was added, by position.
-    rows: BTreeMap<usize, u64>,
+    /// Rows of each shard that was added, by position, and the hash of its file where it is known.
+    rows: BTreeMap<usize, (u64, Option<u128>)>,
     /// The numbers of each shard's strata, by position; none once they are too many to be kept.
     shard_codes: Option<BTreeMap<usize, Vec<u32>>>,
     kept_codes: usize,
@@ -67,7 +67,7 @@ impl Merging {
             }
             _ => (self.shard_codes, self.kept_codes) = (None, 0),
         }
-        self.rows.insert(shard, summary.rows);
+        self.rows.insert(shard, (summary.rows, summary.content));
         Ok(())
     }
 
@@ -95,8 +95,8 @@ impl Merging {
         }
     }
 
-    /// The strata in order, and all codes of them.
-    pub(super) fn finish(self, collect: &Collect) -> Merged {
+    /// The hashes of the shards' files, and all that was merged: the strata in order, and all codes of them.
+    pub(super) fn finish(self, collect: &Collect) -> (Vec<Option<u128>>, Merged) {
         let types: Vec<DataType> =
             collect.stratify.iter().map(|&at| collect.schema.field(at).data_type().clone()).collect();
         let number = |(values, number): (Vec<Option<String>>, u32)| {
@@ -112,15 +112,17 @@ impl Merging {
             codes.iter_mut().for_each(|code| *code = positions[*code as usize]);
             codes
         };
-        Merged {
+        let (shard_rows, contents): (Vec<u64>, Vec<_>) = self.rows.into_values().unzip();
+        let merged = Merged {
             columns: self.columns,
             strata: strata.into_iter().map(|(stratum, _)| stratum).collect(),
             stratify: types.clone(),
             missing_label: self.missing_label,
-            rows: self.rows.values().sum(),
-            shard_rows: self.rows.into_values().collect(),
+            rows: shard_rows.iter().sum(),
+            shard_rows,
             shard_codes: self.shard_codes.map(|codes| codes.into_values().map(positioned).collect()),
             _held: self.held,
-        }
+        };
+        (contents, merged)
     }
 }

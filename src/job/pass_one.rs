@@ -1,20 +1,23 @@
 //! Pass one over all shards: what is not in the state is scanned, until every shard was read under types that all
 //! shards' values fit, and the shards' results are merged.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use rayon::prelude::*;
 
 use super::Job;
+use super::from_state::Found;
 use super::merging::Merging;
 use super::scanning::Scanning;
+use crate::basis::Basis;
 use crate::engine::Engine;
 use crate::error::{Error, Result};
 use crate::memory::Reservation;
 use crate::observe::{Event, Pass};
 use crate::plan::Merged;
 use crate::preview;
-use crate::scan::{self, Collect};
+use crate::scan::Collect;
 use crate::schema::{self, ShardFields};
 use crate::source::{Chunk, Opened, Shard, discover};
 use crate::spec::Mode;
@@ -28,11 +31,23 @@ pub(super) struct Surveyed {
     pub(super) rows: Option<u64>,
 }
 
+/// What is done about shards in the state whose results do not serve.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Lacking {
+    /// They are scanned again.
+    Scan,
+    /// It is an error.
+    Refuse,
+}
+
 /// Everything pass one leaves for what follows.
 pub(super) struct Scanned {
     pub(super) collect: Collect,
+    pub(super) basis: Basis,
     pub(super) surveyed: Vec<Surveyed>,
     pub(super) records: Vec<ShardRecord>,
+    /// Hashes of the files of text shards.
+    pub(super) contents: Vec<Option<u128>>,
     pub(super) merged: Merged,
     pub(super) kept: Kept,
     pub(super) reused: usize,
@@ -61,6 +76,8 @@ pub(super) struct Progress {
     pub(super) kept: Kept,
     /// Whether decoded columns are still kept.
     pub(super) keep: bool,
+    /// Positions of the shards that were scanned just now.
+    pub(super) scanned: BTreeSet<usize>,
     /// Rows and bytes that were read just now.
     pub(super) read: (u64, u64),
 }
@@ -71,6 +88,7 @@ impl Job {
         let shards = discover::shards(&self.recipe.input)?;
         let options = self.options()?;
         let open = |shard: Shard| {
+            engine.go_on()?;
             let opened = Opened::open(&shard, &options, None)?;
             Ok(Surveyed {
                 fields: Arc::new(opened.fields()),
@@ -99,9 +117,8 @@ impl Job {
         store: &StateStore,
         mut surveyed: Vec<Surveyed>,
         records: Vec<Option<ShardRecord>>,
-        keep: bool,
+        (keep, lacking): (bool, Lacking),
     ) -> Result<Scanned> {
-        let reused = records.iter().flatten().count();
         let total: u64 = surveyed.iter().map(|s| s.shard.bytes).sum();
         let rows = surveyed.iter().map(|s| s.rows).sum::<Option<u64>>();
         engine.observer.event(Event::Begin { pass: Pass::Scan, rows, bytes: total, shards: surveyed.len() });
@@ -110,6 +127,7 @@ impl Job {
             merging: Merging::default(),
             kept: Kept { shards: vec![None; surveyed.len()], ..Kept::default() },
             keep: keep && self.keeps(engine, &surveyed),
+            scanned: BTreeSet::new(),
             read: (0, 0),
         };
         loop {
@@ -120,23 +138,71 @@ impl Job {
             if rows.is_some() {
                 preview::refuse_misfits(&self.recipe, &schema::settled(&unified))?;
             }
+            let basis = self.basis(&collect)?;
             progress.merging.restart_if_other(&unified, &collect);
+            self.merge_found(engine, store, &collect, &surveyed, &mut progress, lacking)?;
             let options = self.options()?;
-            let read_as = scan::type_names(&unified);
             let scanning =
-                Scanning { job: self, engine, store, surveyed: &surveyed, collect: &collect, read_as, options };
+                Scanning { job: self, engine, store, surveyed: &surveyed, collect: &collect, basis: &basis, options };
             if let Some((at, fields)) = scanning.all(&mut progress)? {
                 surveyed[at].fields = Arc::new(fields);
                 progress.kept.forget();
                 continue;
             }
             engine.observer.event(Event::End { pass: Pass::Scan });
-            let Progress { records, merging, kept, read, .. } = progress;
+            let Progress { records, merging, kept, scanned, read, .. } = progress;
+            let reused = surveyed.len() - scanned.len();
             let collect = Collect { schema: schema::settled(&collect.schema), ..collect };
-            let merged = merging.finish(&collect);
+            let (contents, merged) = merging.finish(&collect);
             let records: Vec<ShardRecord> = records.into_iter().flatten().collect();
-            return Ok(Scanned { collect, surveyed, records, merged, kept, reused, read });
+            return Ok(Scanned { collect, basis, surveyed, records, contents, merged, kept, reused, read });
         }
+    }
+
+    /// Merges what the state has of shards and serves; other records are taken for none.
+    fn merge_found(
+        &self,
+        engine: &Engine<'_>,
+        store: &StateStore,
+        collect: &Collect,
+        surveyed: &[Surveyed],
+        progress: &mut Progress,
+        lacking: Lacking,
+    ) -> Result<()> {
+        let Progress { records, merging, .. } = progress;
+        let there: Vec<usize> = (0..records.len()).filter(|at| records[*at].is_some() && !merging.has(*at)).collect();
+        let mut reasons = Vec::new();
+        for some in there.chunks(engine.threads() * 4) {
+            let to_read: Vec<&ShardRecord> = some.iter().filter_map(|at| records[*at].as_ref()).collect();
+            for (&at, found) in some.iter().zip(self.read_found(engine, store, collect, &to_read)?) {
+                match found {
+                    Found::Serves(summary, columns) => {
+                        merging.add(at, &summary, columns)?;
+                        let bytes = surveyed[at].shard.bytes;
+                        engine.observer.event(Event::Advance { rows: summary.rows, bytes });
+                        continue;
+                    }
+                    Found::OtherTypes => {}
+                    Found::Lacks(lack) => reasons.push(self.explain(collect, &lack)?),
+                    Found::Damaged(what) => reasons.push(what),
+                }
+                records[at] = None;
+            }
+            merging.hold(engine)?;
+        }
+        reasons.sort_unstable();
+        reasons.dedup();
+        for reason in reasons {
+            if lacking == Lacking::Refuse {
+                let message = format!(
+                    "{reason}; run `twopass scan` with this recipe first, or choose another --state ({})",
+                    store.path().display()
+                );
+                return Err(Error::Conflict(message));
+            }
+            engine.observer.event(Event::Note(&format!("{reason}: scanning again")));
+        }
+        Ok(())
     }
 
     /// Whether pass one should keep the decoded columns.

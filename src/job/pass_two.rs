@@ -5,18 +5,26 @@ use std::collections::VecDeque;
 use std::path::Path;
 use std::time::Instant;
 
+use hashbrown::{HashMap, HashSet};
+
 use super::pass_one::{Kept, Scanned};
 use super::{Job, Phase, Report};
+use crate::basis::Basis;
 use crate::engine::Engine;
 use crate::error::{Error, Result, Site};
 use crate::observe::{Event, Pass};
-use crate::plan::{Ledgers, Merged, Plan, ShardFacts, VisitRows};
+use crate::plan::{Ledgers, Merged, Plan, PlannedPart, ShardFacts, VisitRows};
+use crate::remaining::Remaining;
 use crate::scan::ShardSummary;
 use crate::sink::manifest::Manifest;
+use crate::sink::parts::Destination;
+use crate::sink::space;
+use crate::sink::staging::Target;
 use crate::sink::{SealedPart, Staging, metadata};
 use crate::source::{Chunk, Opened, SourceOptions};
 use crate::spec::{MetadataFormat, Mode};
-use crate::store::{LedgerReader, ShardRecord, StateStore};
+use crate::store::lock::Lock;
+use crate::store::{LedgerReader, PartRecord, ShardRecord, StateStore};
 use crate::windows::Windows;
 use crate::write::{self, ShardRows};
 
@@ -26,6 +34,7 @@ impl Job {
         &self,
         engine: &Engine<'_>,
         store: &StateStore,
+        lock: Lock,
         mut scanned: Scanned,
         mut phases: Vec<Phase>,
     ) -> Result<Report> {
@@ -43,7 +52,15 @@ impl Job {
         });
         let directories: Vec<String> = plan.splits.iter().map(|split| split.name.clone()).collect();
         let output = Path::new(&self.recipe.output.path);
-        let staging = Staging::begin(output, self.overwrite, &directories)?;
+        let planned = plan.parts(&self.recipe);
+        let recorded = recorded_parts(store, &planned);
+        let place = Target { disk: &engine.disk, path: output, overwrite: self.overwrite };
+        let begin = || Staging::begin(place, lock, &directories, &recorded, &|| engine.go_on());
+        let (staging, intact) = engine.pool.install(begin)?;
+        let remaining = remaining(&plan, &planned, &intact);
+        let rows = remaining.parts().iter().map(|part| part.rows).sum();
+        let note = space::check(staging.path(), space::estimate(&plan, &self.recipe, rows))?;
+        note.iter().for_each(|note| engine.observer.event(Event::Note(note)));
         let mut kept = std::mem::take(&mut scanned.kept);
         if self.recipe.run.mode == Mode::Auto && engine.budget.free() < write::needed_bytes(engine, &plan, &self.recipe)
         {
@@ -52,9 +69,14 @@ impl Job {
         let options = self.options()?;
         let open = |at: usize| {
             let chunks = kept.shards.get_mut(at).and_then(Option::take);
-            self.shard_rows(engine, store, &scanned, &plan, &options, at, chunks)
+            self.shard_rows(engine, store, &scanned, (&plan, &remaining), &options, at, chunks)
         };
-        let sealed = write::parts(engine, &self.recipe, &plan, &scanned.collect.schema, staging.path(), open)?;
+        let note_sealed = |part: &SealedPart| store.commit_part(record_of(part)?);
+        let destination = Destination { disk: &engine.disk, directory: staging.path(), sealed: &note_sealed };
+        let schema = &scanned.collect.schema;
+        let written = write::parts(engine, &self.recipe, &plan, &remaining, schema, destination, open);
+        let written = written.map_err(|error| self.forget_unreadable(store, &scanned, error))?;
+        let sealed = in_order(&planned, &intact, written);
         engine.observer.event(Event::End { pass: Pass::Write });
         phases.push(Phase { name: "write", seconds: started.elapsed().as_secs_f64(), rows: plan.rows, bytes });
 
@@ -62,7 +84,8 @@ impl Job {
         self.publish(&plan, &sealed, staging, &directories)?;
         phases.push(Phase { name: "publish", seconds: started.elapsed().as_secs_f64(), rows: 0, bytes: 0 });
         let mut report = self.report(&scanned, phases);
-        report.fill(&plan, output, &plan.parts(&self.recipe).iter().map(|part| part.split).collect::<Vec<_>>());
+        report.kept_parts = intact.len();
+        report.fill(&plan, output, &planned.iter().map(|part| part.split).collect::<Vec<_>>());
         Ok(report)
     }
 
@@ -78,7 +101,7 @@ impl Job {
                 rows: *rows,
             })
             .collect();
-        let ledgers = StateLedgers::new(store, scanned);
+        let ledgers = StateLedgers::new(engine, store, scanned);
         let freeze = || Plan::freeze(&self.recipe, &scanned.collect, &scanned.merged, &facts, &ledgers, &engine.budget);
         let plan = engine.pool.install(freeze)?;
         store.save_plan(&plan)?;
@@ -90,20 +113,21 @@ impl Job {
         &self,
         engine: &Engine<'_>,
         store: &StateStore,
-        scanned: &Scanned,
-        plan: &'a Plan,
+        scanned: &'a Scanned,
+        (plan, remaining): (&'a Plan, &'a Remaining),
         options: &SourceOptions,
         at: usize,
         kept: Option<Vec<Chunk>>,
     ) -> Result<ShardRows<'a>> {
         let shard = &scanned.surveyed[at].shard;
+        shard.check_unchanged()?;
+        let mut skip = remaining.skip(at);
         let windows = match kept {
             Some(chunks) => Windows::kept(engine, &scanned.collect.schema, chunks),
             None => {
                 let opened = Opened::open(shard, options, Some(&scanned.surveyed[at].fields))?;
                 if opened.fingerprint() != plan.shards[at].fingerprint {
-                    let message = "the shard changed while the job ran; leave the input alone, then run again";
-                    return Err(Error::data(Site::shard(&shard.name), message));
+                    return Err(shard.changed());
                 }
                 Windows::new(
                     engine,
@@ -116,24 +140,27 @@ impl Job {
             }
         };
         if !plan.ledger {
-            let routes = |rows: usize, out: &mut VecDeque<u8>| {
-                out.extend(std::iter::repeat_n(0, rows));
+            let routes = move |rows: usize, out: &mut VecDeque<u8>| {
+                let mut block = vec![0; rows];
+                skip.apply(&mut block);
+                out.extend(block);
                 Ok(())
             };
-            return Ok(ShardRows { windows, routes: Box::new(routes) });
+            return Ok(ShardRows { shard, content: scanned.contents[at], windows, routes: Box::new(routes) });
         }
-        let mut router = plan.router(at, StateLedgers::new(store, scanned).codes(at)?.into_owned());
+        let mut router = plan.router(at, StateLedgers::new(engine, store, scanned).codes(at)?.into_owned());
         let mut reader: LedgerReader = store.open_ledger(&scanned.records[at])?;
         let mut block_routes = Vec::new();
         let routes = move |rows: usize, out: &mut VecDeque<u8>| {
             while out.len() < rows {
                 let Some(block) = reader.next_block()? else { break };
                 router.route(plan, block.codes, block.hashes, &mut block_routes)?;
+                skip.apply(&mut block_routes);
                 out.extend(&block_routes);
             }
             Ok(())
         };
-        Ok(ShardRows { windows, routes: Box::new(routes) })
+        Ok(ShardRows { shard, content: scanned.contents[at], windows, routes: Box::new(routes) })
     }
 
     pub(super) fn publish(
@@ -160,16 +187,63 @@ impl Job {
     }
 }
 
+impl Job {
+    /// A shard that pass one could read and pass two cannot is another one now. It is forgotten, and with it the plan and
+    /// its parts: the next run reads it again, and no part with rows of both is ever taken for whole. Where its size or
+    /// time changed, the error says that rather than what came of it.
+    fn forget_unreadable(&self, store: &StateStore, scanned: &Scanned, error: Error) -> Error {
+        let Error::Data { site: Site { shard: Some(name), .. }, .. } = &error else { return error };
+        let Some(one) = scanned.surveyed.iter().find(|one| one.shard.name == *name) else { return error };
+        match store.forget_shard(name) {
+            Err(disk) => disk,
+            Ok(()) => one.shard.check_unchanged().err().unwrap_or(error),
+        }
+    }
+}
+
+/// What the state has of each planned part, the latest record of each.
+fn recorded_parts(store: &StateStore, planned: &[PlannedPart]) -> Vec<PartRecord> {
+    let records = store.part_records();
+    let by_path: HashMap<&str, &PartRecord> = records.iter().map(|record| (record.path.as_str(), record)).collect();
+    let record = |part: &PlannedPart| by_path.get(part.path.as_str()).filter(|record| record.rows == part.rows);
+    planned.iter().filter_map(record).map(|record| (*record).clone()).collect()
+}
+
+fn remaining(plan: &Plan, planned: &[PlannedPart], intact: &[PartRecord]) -> Remaining {
+    let intact: HashSet<&str> = intact.iter().map(|part| part.path.as_str()).collect();
+    let kept: Vec<bool> = planned.iter().map(|part| intact.contains(part.path.as_str())).collect();
+    Remaining::new(plan, planned, &kept)
+}
+
+fn record_of(part: &SealedPart) -> Result<PartRecord> {
+    let xxh3 = u128::from_str_radix(&part.xxh3, 16).map_err(|e| Error::failed("recording a part", e))?;
+    Ok(PartRecord { path: part.path.clone(), rows: part.rows, bytes: part.bytes, xxh3 })
+}
+
+/// The parts that were kept and those that were written, in the plan's order.
+fn in_order(planned: &[PlannedPart], intact: &[PartRecord], written: Vec<SealedPart>) -> Vec<SealedPart> {
+    let kept = intact.iter().map(|part| SealedPart {
+        path: part.path.clone(),
+        rows: part.rows,
+        bytes: part.bytes,
+        xxh3: format!("{:032x}", part.xxh3),
+    });
+    let mut by_path: HashMap<String, SealedPart> = kept.chain(written).map(|part| (part.path.clone(), part)).collect();
+    planned.iter().filter_map(|part| by_path.remove(&part.path)).collect()
+}
+
 /// The ledgers of a state, as the plan reads them.
 struct StateLedgers<'a> {
+    engine: &'a Engine<'a>,
     store: &'a StateStore,
     records: &'a [ShardRecord],
+    basis: &'a Basis,
     merged: &'a Merged,
 }
 
 impl<'a> StateLedgers<'a> {
-    fn new(store: &'a StateStore, scanned: &'a Scanned) -> Self {
-        Self { store, records: &scanned.records, merged: &scanned.merged }
+    fn new(engine: &'a Engine<'a>, store: &'a StateStore, scanned: &'a Scanned) -> Self {
+        Self { engine, store, records: &scanned.records, basis: &scanned.basis, merged: &scanned.merged }
     }
 }
 
@@ -179,12 +253,13 @@ impl Ledgers for StateLedgers<'_> {
             return Ok(Cow::Borrowed(&kept[shard]));
         }
         let summary: ShardSummary = self.store.read_summary(&self.records[shard])?;
-        self.merged.codes(&summary.strata).map(Cow::Owned)
+        self.merged.codes(&summary.basis.strata(self.basis, summary.strata)).map(Cow::Owned)
     }
 
     fn rows(&self, shard: usize, visit: &mut VisitRows<'_>) -> Result<()> {
         let mut reader = self.store.open_ledger(&self.records[shard])?;
         while let Some(block) = reader.next_block()? {
+            self.engine.go_on()?;
             visit(block.codes, block.hashes)?;
         }
         Ok(())

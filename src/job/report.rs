@@ -21,6 +21,8 @@ pub struct Report {
     pub shards: usize,
     /// Shards whose results an earlier run had left.
     pub reused_shards: usize,
+    /// Parts that an interrupted run had written, and that were kept.
+    pub kept_parts: usize,
     /// Input columns, and output columns after a write.
     pub columns: (usize, Option<usize>),
     /// The splits.

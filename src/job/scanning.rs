@@ -7,10 +7,11 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use super::Job;
 use super::pass_one::{Progress, Surveyed};
 use super::state::stamp_of;
+use crate::basis::Basis;
 use crate::engine::Engine;
 use crate::error::{Error, Result};
 use crate::observe::Event;
-use crate::scan::{self, Collect, Outcome, ShardSummary};
+use crate::scan::{self, Collect, Outcome};
 use crate::schema::ShardFields;
 use crate::source::{Opened, SourceOptions};
 use crate::spec::Mode;
@@ -27,7 +28,7 @@ pub(super) struct Scanning<'a> {
     pub(super) store: &'a StateStore,
     pub(super) surveyed: &'a [Surveyed],
     pub(super) collect: &'a Collect,
-    pub(super) read_as: Vec<(String, String)>,
+    pub(super) basis: &'a Basis,
     pub(super) options: SourceOptions,
 }
 
@@ -118,34 +119,28 @@ impl Scanning<'_> {
         Ok(None)
     }
 
-    /// Takes a shard from the state, or scans and commits it; its types, when its values do not fit the schema.
+    /// Scans a shard and commits it; its types, when its values do not fit the schema.
     fn one(&self, at: usize, progress: &Mutex<&mut Progress>) -> Result<Option<ShardFields>> {
         let Self { engine, store, .. } = self;
-        let (record, keep) = {
-            let progress = locked(progress);
-            (progress.records[at].clone(), progress.keep)
-        };
+        engine.go_on()?;
+        let keep = locked(progress).keep;
         let one = &self.surveyed[at];
-        if let Some(record) = record {
-            let summary: ShardSummary = store.read_summary(&record)?;
-            if summary.read_as == self.read_as {
-                let columns = summary.decode_columns()?;
-                locked(progress).merging.add(at, &summary, columns)?;
-                engine.observer.event(Event::Advance { rows: summary.rows, bytes: one.shard.bytes });
-                return Ok(None);
-            }
-        }
         let opened = Opened::open(&one.shard, &self.options, Some(&one.fields))?;
+        if opened.fingerprint() != one.fingerprint {
+            return Err(one.shard.changed());
+        }
         let mut ledger = store.create_ledger(&one.shard.name)?;
         let _ledger_buffer = engine.budget.reserve("the row ledger", LEDGER_BUFFER_BYTES)?;
-        match scan::shard(engine, &one.shard, &opened, self.collect, &mut ledger, keep)? {
+        match scan::shard(engine, &one.shard, &opened, (self.collect, self.basis), &mut ledger, keep)? {
             Outcome::Widened(fields) => Ok(Some(fields)),
             Outcome::Done { summary, columns, cached } => {
+                one.shard.check_unchanged()?;
                 let framed = frame::encode(Kind::Summary, &summary)?;
                 let record = store.commit_shard(stamp_of(one), &framed, ledger.seal()?)?;
                 let progress = &mut **locked(progress);
                 progress.records[at] = Some(record);
                 progress.merging.add(at, &summary, columns)?;
+                progress.scanned.insert(at);
                 progress.read = (progress.read.0 + summary.rows, progress.read.1 + one.shard.bytes);
                 if let Some(chunks) = cached.filter(|_| progress.keep) {
                     progress.keep = self.job.keep_chunks(engine, &mut progress.kept, at, chunks)?;

@@ -8,18 +8,18 @@ use crate::engine::Engine;
 use crate::error::{Error, Result};
 use crate::observe::Event;
 use crate::scan::Collect;
-use crate::spec::{ImputeStrategy, Resume, SplitKind, Transform};
-use crate::store::{Identity, Opened, ShardRecord, ShardStamp, StateStore};
+use crate::spec::{Resume, SplitKind, Transform};
+use crate::store::{Identity, Opened, ShardStamp, StateStore};
 
 /// Version of what a job puts into summaries and plans.
-const STATE_FORMAT: u32 = 1;
+const STATE_FORMAT: u32 = 2;
 
 impl Job {
     pub(super) fn open_state(&self, engine: &Engine<'_>, surveyed: &[Surveyed]) -> Result<StateStore> {
         let path = self.state_path();
         let resume = self.recipe.run.resume;
         if resume == Resume::Never {
-            StateStore::discard(&path)?;
+            StateStore::discard(&engine.disk, &path)?;
         }
         let identity = Identity {
             format: STATE_FORMAT,
@@ -30,10 +30,10 @@ impl Job {
         };
         let start_over = |why: &str| {
             engine.observer.event(Event::Note(&format!("{why}; starting over")));
-            StateStore::discard(&path)?;
-            StateStore::open_or_create(&path, &identity)
+            StateStore::discard(&engine.disk, &path)?;
+            StateStore::open_or_create(&engine.disk, &path, &identity)
         };
-        let opened = match StateStore::open_or_create(&path, &identity) {
+        let opened = match StateStore::open_or_create(&engine.disk, &path, &identity) {
             Err(Error::Damaged { what, .. }) if resume == Resume::IfPossible => {
                 start_over(&format!("the state at {} is damaged ({what})", path.display()))?
             }
@@ -45,8 +45,6 @@ impl Job {
             }
             Opened::Fresh(store) => Ok(store),
             Opened::Existing(store, found) => {
-                let same_recipe =
-                    found.scan_fingerprint == identity.scan_fingerprint && found.format == identity.format;
                 let records = store.shard_records();
                 let ours = records.is_empty()
                     || records.iter().any(|record| surveyed.iter().any(|s| s.shard.name == record.stamp.name));
@@ -59,37 +57,39 @@ impl Job {
                     );
                     return Err(Error::Conflict(message));
                 }
-                if same_recipe {
-                    return Ok(store);
-                }
+                let Err(other) = self.check_version(&found) else { return Ok(store) };
                 if resume == Resume::Always {
-                    return Err(self.other_recipe());
+                    return Err(other);
                 }
+                let why = format!("the state at {} is of twopass {}", path.display(), found.version);
                 drop(store);
-                match start_over(&format!("the state at {} was collected for another recipe", path.display()))? {
+                match start_over(&why)? {
                     Opened::Fresh(store) | Opened::Existing(store, _) => Ok(store),
                 }
             }
         }
     }
 
-    pub(super) fn other_recipe(&self) -> Error {
-        let path = self.state_path();
-        Error::Conflict(format!(
-            "the state at {} was collected for another recipe; run `twopass scan` with this one, or choose another --state",
-            path.display()
-        ))
+    /// Refuses a state of another version.
+    ///
+    /// # Errors
+    /// [`Error::Conflict`].
+    pub(super) fn check_version(&self, found: &Identity) -> Result<()> {
+        if (found.format, found.version.as_str()) == (STATE_FORMAT, env!("CARGO_PKG_VERSION")) {
+            return Ok(());
+        }
+        Err(Error::Conflict(format!(
+            "the state at {} is of twopass {}, which this one does not go on from; run `twopass scan` first, or choose another --state",
+            self.state_path().display(),
+            found.version
+        )))
     }
 
     /// What of the recipe pass one depends on, as JSON.
     pub(super) fn scan_description(&self) -> Result<String> {
         let recipe = &self.recipe;
-        let by_value = |step: &&Transform| match step {
-            Transform::OrdinalEncoder(_) | Transform::OneHotEncoder(_) => true,
-            Transform::SimpleImputer(op) => op.strategy == ImputeStrategy::MostFrequent,
-            Transform::StandardScaler(_) | Transform::MinMaxScaler(_) => false,
-        };
-        let vocabularies: Vec<_> = recipe.transform.iter().filter(by_value).map(Transform::columns).collect();
+        let by_value = recipe.transform.iter().filter(|step| step.needs_values());
+        let vocabularies: Vec<_> = by_value.map(Transform::columns).collect();
         let stratify = Collect::stratify_names(recipe);
         let input = &recipe.input;
         let described = serde_json::json!({
@@ -110,19 +110,6 @@ impl Job {
     pub(crate) fn scan_fingerprint(&self) -> Result<String> {
         let text = format!("{STATE_FORMAT} {} {}", env!("CARGO_PKG_VERSION"), self.scan_description()?);
         Ok(format!("{:032x}", xxh3_128(text.as_bytes())))
-    }
-
-    /// For each shard its record in the state, when it is still the same shard.
-    pub(super) fn committed(&self, store: &StateStore, surveyed: &[Surveyed]) -> Vec<Option<ShardRecord>> {
-        let records = store.shard_records();
-        let trusted = self.recipe.run.resume == Resume::Always;
-        let find = |surveyed: &Surveyed| {
-            let at = records.binary_search_by(|record| record.stamp.name.as_str().cmp(&surveyed.shard.name)).ok()?;
-            let stamp = &records[at].stamp;
-            let same = *stamp == stamp_of(surveyed) || (trusted && stamp.bytes == surveyed.shard.bytes);
-            same.then(|| records[at].clone())
-        };
-        surveyed.iter().map(find).collect()
     }
 }
 

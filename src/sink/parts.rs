@@ -10,9 +10,9 @@ use parquet::file::writer::SerializedFileWriter;
 use serde::{Deserialize, Serialize};
 
 use super::{parquet as columns, text};
+use crate::disk::{AppendFile, Disk};
 use crate::error::{Error, Result};
 use crate::plan::PlannedPart;
-use crate::store::disk::AppendFile;
 
 /// A file of the output, complete and durable.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -55,6 +55,17 @@ pub enum Format {
     Text(text::Format),
 }
 
+/// Where parts go.
+#[derive(Clone, Copy)]
+pub struct Destination<'a> {
+    /// The file system.
+    pub disk: &'a Disk,
+    /// The directory that their paths are below.
+    pub directory: &'a Path,
+    /// Told of each part once it is durable; what it fails with ends the writing.
+    pub sealed: &'a (dyn Fn(&SealedPart) -> Result<()> + Sync),
+}
+
 enum Open {
     Parquet(Box<SerializedFileWriter<BufWriter<AppendFile>>>),
     Text(Box<BufWriter<AppendFile>>),
@@ -68,36 +79,44 @@ struct OpenPart {
 
 const BUFFER_BYTES: usize = 1 << 20;
 
-/// Writes the pieces of `receiver` to the planned parts below `directory`; returns the sealed parts in the plan's order.
+/// Writes the pieces of `receiver` to `parts`; returns the sealed parts in the same order.
 ///
 /// # Errors
-/// [`Error::Io`] and [`Error::Failed`] that name the part.
+/// [`Error::Io`] and [`Error::Failed`] that name the part, and what [`Destination::sealed`] fails with.
 pub fn write(
-    directory: &Path,
+    destination: Destination<'_>,
     format: &Format,
     parts: &[PlannedPart],
     receiver: &Receiver<Piece>,
 ) -> Result<Vec<SealedPart>> {
     std::thread::scope(|scope| {
         let (to_seal, sealing) = sync_channel::<(usize, u64, AppendFile)>(2);
-        let sealer = scope.spawn(move || seal(parts, &sealing));
-        let written = Writer::new(directory, format, parts).and_then(|writer| writer.run(receiver, to_seal));
+        let sealer = scope.spawn(move || seal(destination, parts, &sealing));
+        let written = Writer::new(destination.disk, destination.directory, format, parts)
+            .and_then(|writer| writer.run(receiver, to_seal));
         let sealed = sealer.join().unwrap_or_else(|_| Err(Error::failed("sealing a part", "the thread panicked")));
         written.and(sealed)
     })
 }
 
-fn seal(parts: &[PlannedPart], sealing: &Receiver<(usize, u64, AppendFile)>) -> Result<Vec<SealedPart>> {
+fn seal(
+    destination: Destination<'_>,
+    parts: &[PlannedPart],
+    sealing: &Receiver<(usize, u64, AppendFile)>,
+) -> Result<Vec<SealedPart>> {
     let mut sealed: Vec<Option<SealedPart>> = vec![None; parts.len()];
     for (number, rows, file) in sealing {
         let file = file.seal()?;
         let path = parts[number].path.clone();
-        sealed[number] = Some(SealedPart { path, rows, bytes: file.bytes, xxh3: format!("{:032x}", file.xxh3) });
+        let part = SealedPart { path, rows, bytes: file.bytes, xxh3: format!("{:032x}", file.xxh3) };
+        (destination.sealed)(&part)?;
+        sealed[number] = Some(part);
     }
     Ok(sealed.into_iter().flatten().collect())
 }
 
 struct Writer<'a> {
+    disk: &'a Disk,
     directory: &'a Path,
     format: &'a Format,
     parts: &'a [PlannedPart],
@@ -106,10 +125,10 @@ struct Writer<'a> {
 }
 
 impl<'a> Writer<'a> {
-    fn new(directory: &'a Path, format: &'a Format, parts: &'a [PlannedPart]) -> Result<Self> {
+    fn new(disk: &'a Disk, directory: &'a Path, format: &'a Format, parts: &'a [PlannedPart]) -> Result<Self> {
         let count = parts.last().map_or(0, |part| part.split + 1);
         let first = |split| parts.iter().position(|part| part.split == split).unwrap_or(parts.len());
-        Ok(Self { directory, format, parts, splits: (0..count).map(|split| (first(split), None)).collect() })
+        Ok(Self { disk, directory, format, parts, splits: (0..count).map(|split| (first(split), None)).collect() })
     }
 
     fn run(
@@ -173,7 +192,7 @@ impl<'a> Writer<'a> {
         let path = self.path(split);
         let (number, open) = &mut self.splits[split];
         if open.is_none() {
-            let mut file = BufWriter::with_capacity(BUFFER_BYTES, AppendFile::create(&path)?);
+            let mut file = BufWriter::with_capacity(BUFFER_BYTES, AppendFile::create(self.disk, &path)?);
             let file = match self.format {
                 Format::Parquet(format) => {
                     let root = format.descriptor().root_schema_ptr();

@@ -4,8 +4,10 @@
 use std::fs::File;
 use std::io::{self, BufReader, Chain, Cursor, Read};
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, OnceLock};
 
 use flate2::bufread::MultiGzDecoder;
+use xxhash_rust::xxh3::Xxh3;
 
 use crate::error::{Error, Result, Site};
 
@@ -16,10 +18,40 @@ const ZSTD: &[u8] = &[0x28, 0xb5, 0x2f, 0xfd];
 /// The first frame may be a skippable one, of 16 kinds.
 const ZSTD_SKIPPABLE: &[u8] = &[0x2a, 0x4d, 0x18];
 
+/// XXH3-128 of a file as it is on disk, once it was read to its end.
+#[derive(Debug, Clone, Default)]
+pub struct ContentHash(Arc<OnceLock<u128>>);
+
+impl ContentHash {
+    /// The hash; nothing before the end was read.
+    pub fn get(&self) -> Option<u128> {
+        self.0.get().copied()
+    }
+}
+
+/// A file whose bytes are hashed as they are read.
+struct Hashed {
+    file: File,
+    digest: Box<Xxh3>,
+    content: ContentHash,
+}
+
+impl Read for Hashed {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let read = self.file.read(buffer)?;
+        self.digest.update(&buffer[..read]);
+        if read == 0 && !buffer.is_empty() {
+            self.content.0.get_or_init(|| self.digest.digest128());
+        }
+        Ok(read)
+    }
+}
+
 /// The plain bytes of an opened file.
 pub struct Plain {
     path: PathBuf,
     codec: Option<Codec>,
+    content: ContentHash,
     reader: Box<dyn Read + Send>,
 }
 
@@ -62,7 +94,9 @@ impl Codec {
 /// [`Error::Io`] when the system refuses, [`Error::Data`] when the name ends in `.gz` or `.zst` and the content is
 /// something else; an empty file is empty whatever its name.
 pub fn open(path: &Path) -> Result<Plain> {
-    let mut file = File::open(path).map_err(|e| Error::io("open", path, e))?;
+    let file = File::open(path).map_err(|e| Error::io("open", path, e))?;
+    let content = ContentHash::default();
+    let mut file = Hashed { file, digest: Box::default(), content: content.clone() };
     let mut magic = Vec::with_capacity(4);
     file.by_ref().take(4).read_to_end(&mut magic).map_err(|e| Error::io("read", path, e))?;
     let codec = Codec::of_content(&magic);
@@ -73,7 +107,7 @@ pub fn open(path: &Path) -> Result<Plain> {
         let message = format!("named as a {} file, but its content is not; correct the name", promised.name());
         return Err(Error::data(Site::default(), message));
     }
-    let whole: Chain<Cursor<Vec<u8>>, File> = Cursor::new(magic).chain(file);
+    let whole: Chain<Cursor<Vec<u8>>, Hashed> = Cursor::new(magic).chain(file);
     let reader: Box<dyn Read + Send> = match codec {
         None => Box::new(whole),
         Some(Codec::Gzip) => Box::new(MultiGzDecoder::new(BufReader::with_capacity(READ_BYTES, whole))),
@@ -82,10 +116,15 @@ pub fn open(path: &Path) -> Result<Plain> {
             Box::new(frames.map_err(|e| Error::failed("starting the Zstandard decoder", e))?)
         }
     };
-    Ok(Plain { path: path.to_path_buf(), codec, reader })
+    Ok(Plain { path: path.to_path_buf(), codec, content, reader })
 }
 
 impl Plain {
+    /// The hash of the file, to be asked once all of it was read.
+    pub fn content(&self) -> ContentHash {
+        self.content.clone()
+    }
+
     /// Appends bytes to `buffer` until it holds `target` bytes; false once the file has no more.
     ///
     /// # Errors

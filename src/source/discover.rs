@@ -25,6 +25,33 @@ pub struct Shard {
     pub format: ShardFormat,
 }
 
+impl Shard {
+    /// Checks that the file is still of the size and time that discovery saw.
+    ///
+    /// # Errors
+    /// [`Error::Data`] that names the shard when it is not, or is gone.
+    pub fn check_unchanged(&self) -> Result<()> {
+        let found = fs::metadata(&self.path).map_err(|e| Error::io("look at", &self.path, e));
+        match found {
+            Ok(found) if found.len() == self.bytes && modified(&found) == self.modified => Ok(()),
+            Ok(_) => Err(self.changed()),
+            Err(gone) => Err(Error::unreadable(Site::shard(&self.name), "the shard is gone while the job runs", gone)),
+        }
+    }
+
+    /// The error of a shard that is not the one it was.
+    pub fn changed(&self) -> Error {
+        let message = "the shard changed while the job ran; leave the input alone, then run again";
+        Error::data(Site::shard(&self.name), message)
+    }
+}
+
+/// Modification time in nanoseconds since the epoch; 0 where there is none.
+fn modified(meta: &fs::Metadata) -> i64 {
+    let since = meta.modified().ok().and_then(|time| time.duration_since(UNIX_EPOCH).ok());
+    since.map_or(0, |since| since.as_nanos() as i64)
+}
+
 /// How a shard is read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ShardFormat {
@@ -61,14 +88,7 @@ pub fn shards(input: &Input) -> Result<Vec<Shard>> {
         let name = relative_name(&path, &root);
         let meta = fs::metadata(&path).map_err(|e| Error::io("read", &path, e))?;
         let format = format_of(&path, &name, input.format)?;
-        let modified = meta.modified().ok().and_then(|time| time.duration_since(UNIX_EPOCH).ok());
-        shards.push(Shard {
-            name,
-            bytes: meta.len(),
-            modified: modified.map_or(0, |d| d.as_nanos() as i64),
-            path,
-            format,
-        });
+        shards.push(Shard { name, bytes: meta.len(), modified: modified(&meta), path, format });
     }
     shards.sort_by(|a, b| a.name.cmp(&b.name));
     if shards.is_empty() {

@@ -33,6 +33,15 @@ impl Transform {
         }
     }
 
+    /// Whether fitting it takes the distinct values of its columns with their counts.
+    pub fn needs_values(&self) -> bool {
+        match self {
+            Self::OrdinalEncoder(_) | Self::OneHotEncoder(_) => true,
+            Self::SimpleImputer(op) => op.strategy == ImputeStrategy::MostFrequent,
+            Self::StandardScaler(_) | Self::MinMaxScaler(_) => false,
+        }
+    }
+
     /// The step's name as a recipe writes it.
     pub fn op(&self) -> &'static str {
         match self {

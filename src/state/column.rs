@@ -94,6 +94,27 @@ impl ColumnState {
         Self { rows: 0, nulls: 0, values }
     }
 
+    /// The same state, had it been collected for `need`, which asks for no more than this one was.
+    ///
+    /// # Errors
+    /// [`Error::Conflict`] when it asks for more.
+    pub fn reduced(self, need: VocabularyNeed) -> Result<Self> {
+        let values = match (self.values, need) {
+            (Values::Number(state), VocabularyNeed::Count) => Values::Number(state.without_vocabulary()),
+            (Values::Text(values), VocabularyNeed::Count) => Values::Text(values.limited(EXACT_LIMIT)),
+            (Values::Number(state), VocabularyNeed::Exact { .. }) if state.vocabulary.is_none() => {
+                return Err(other_need());
+            }
+            (Values::Text(values), VocabularyNeed::Exact { limit })
+                if values.limit() < TextValues::with_limit(limit).limit() =>
+            {
+                return Err(other_need());
+            }
+            (values, _) => values,
+        };
+        Ok(Self { values, ..self })
+    }
+
     /// The number of distinct values (of a column that is not looked into: of values), and whether it is an estimate.
     pub fn distinct(&self) -> (u64, bool) {
         match &self.values {

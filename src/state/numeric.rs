@@ -39,6 +39,11 @@ impl NumberState {
         Self { kind, moments: Moments::default(), distinct: Distinct::default(), vocabulary, extremes: NO_EXTREMES }
     }
 
+    /// The same numbers without the values themselves.
+    pub(super) fn without_vocabulary(self) -> Self {
+        Self { vocabulary: None, ..self }
+    }
+
     /// Smallest and largest number without loss, infinities included; nothing without numbers.
     pub fn range(&self) -> Option<(Number, Number)> {
         if self.kind == NumberKind::Float {

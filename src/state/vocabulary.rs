@@ -236,6 +236,18 @@ impl TextValues {
         }
     }
 
+    /// The same values under a limit that is not above their own.
+    #[must_use]
+    pub(super) fn limited(mut self, limit: usize) -> Self {
+        if let Self::Exact(vocabulary) = &mut self {
+            vocabulary.limit = limit.min(vocabulary.limit);
+            if vocabulary.len() > vocabulary.limit {
+                self.sketch();
+            }
+        }
+        self
+    }
+
     /// Counts `value` `times` more.
     #[inline]
     pub fn add(&mut self, value: &str, times: u64) {

@@ -4,15 +4,14 @@
 //! Consecutive numbers as keys make a lost entry visible as a gap; lost at the end, it is as if it had not been
 //! committed. sled recovers by dropping what it cannot read, so every value is a framed record with its own checksum.
 
-use std::fs::File;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::Duration;
 
-use super::disk;
 use super::frame::{self, Kind};
 use super::record::Event;
+use crate::disk::{Disk, OpenFile};
 use crate::error::{Cause, Error, Result};
 
 const CACHE_BYTES: u64 = 16 << 20;
@@ -25,9 +24,10 @@ const LOCK_ATTEMPTS: usize = 200;
 
 /// The open log.
 pub(super) struct Index {
+    disk: Disk,
     db: sled::Db,
     /// sled's `flush` leaves out the file's length on Linux: this handle is for the real sync.
-    file: File,
+    file: OpenFile,
     dir: PathBuf,
     next: u64,
 }
@@ -37,16 +37,19 @@ impl Index {
     ///
     /// # Errors
     /// [`Error::Damaged`] when sled or an entry is not readable; [`Error::Io`].
-    pub(super) fn open(dir: &Path) -> Result<(Self, Vec<Event>)> {
-        disk::create_dir_all(dir)?;
-        remove_unfinished_snapshots(dir)?;
+    pub(super) fn open(disk: &Disk, dir: &Path) -> Result<(Self, Vec<Event>)> {
+        disk.create_dir_all(dir)?;
+        remove_unfinished_snapshots(disk, dir)?;
+        disk.step("open", dir)?;
         let db = open_sled(dir)?;
+        disk.step("replay", dir)?;
         let events = replay(&db)?;
         let path = dir.join("db");
-        let index = Self { db, file: disk::open(&path)?, dir: dir.to_path_buf(), next: events.len() as u64 };
+        let (file, next) = (disk.open(&path)?, events.len() as u64);
+        let index = Self { disk: disk.clone(), db, file, dir: dir.to_path_buf(), next };
         // sled creates its files without syncing their names.
         index.sync()?;
-        disk::sync_dir(dir)?;
+        disk.sync_dir(dir)?;
         Ok((index, events))
     }
 
@@ -60,24 +63,27 @@ impl Index {
             let what = format!("write an entry of {} bytes to the state's index", value.len());
             return Err(Error::failed(what, format!("an entry has at most {MAX_VALUE_BYTES}")));
         }
-        let written = self.db.insert(self.next.to_be_bytes(), value).and_then(|_| self.db.flush());
-        written.map_err(|e| Error::failed(format!("write the state's index {}", self.dir.display()), e))?;
+        let failed = |e| Error::failed(format!("write the state's index {}", self.dir.display()), e);
+        self.disk.step("append to", &self.dir)?;
+        self.db.insert(self.next.to_be_bytes(), value).map_err(failed)?;
+        self.disk.step("flush", &self.dir)?;
+        self.db.flush().map_err(failed)?;
         self.sync()?;
         self.next += 1;
         Ok(())
     }
 
     fn sync(&self) -> Result<()> {
-        disk::sync_file(&self.file, &self.dir.join("db"))
+        self.file.sync()
     }
 }
 
 /// Killed while it opens, sled leaves a snapshot under a temporary name that every later open takes for the newest one
 /// and refuses as corrupt (spacejam/sled issues 1527 and 1533). Such a file is never needed: the log has it all.
-pub(super) fn remove_unfinished_snapshots(dir: &Path) -> Result<()> {
-    for name in disk::list_if_any(dir)?.unwrap_or_default() {
+pub(super) fn remove_unfinished_snapshots(disk: &Disk, dir: &Path) -> Result<()> {
+    for name in disk.list_if_any(dir)?.unwrap_or_default() {
         if name.starts_with("snap.") && name.ends_with(".generating") {
-            disk::remove_file(&dir.join(name))?;
+            disk.remove_file(&dir.join(name))?;
         }
     }
     Ok(())

@@ -12,18 +12,13 @@
 //! STATE/shards/00007-HASH.ledger      its rows
 //! ```
 
-use std::fs::{File, OpenOptions};
-use std::io::{Read, Write};
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{FlockOperation, flock};
-use rustix::io::Errno;
 use xxhash_rust::xxh3::xxh3_64;
 
-use super::disk;
 use super::frame::{self, Kind};
 use super::record::Identity;
+use crate::disk::{self, Disk};
 use crate::error::{Error, Result};
 
 pub(super) const SHARDS: &str = "shards";
@@ -33,7 +28,7 @@ pub(super) const LEDGER: &str = "ledger";
 const INDEX: &str = "index";
 const DAMAGED_INDEX: &str = "index.damaged-";
 const IDENTITY: &str = "identity";
-const LOCK: &str = "lock";
+pub(super) const LOCK: &str = "lock";
 const README: &str = "README";
 const README_TEXT: &str =
     "State of a twopass job: what pass one learned. Safe to delete; `twopass run` then starts again.\n";
@@ -50,13 +45,13 @@ pub(super) enum Found {
 ///
 /// # Errors
 /// [`Error::Conflict`] for anything else; [`Error::Io`].
-pub(super) fn check_ours(path: &Path) -> Result<()> {
-    if path.exists() && !path.is_dir() {
+pub(super) fn check_ours(disk: &Disk, path: &Path) -> Result<()> {
+    if disk.is_dir_if_any(path)? == Some(false) {
         return Err(not_ours(path));
     }
-    let names = disk::list_if_any(path)?.unwrap_or_default();
+    let names = disk.list_if_any(path)?.unwrap_or_default();
     let only_begun = names.iter().all(|name| name == LOCK || *name == temporary(README));
-    if only_begun || (is_recognisable(path)? && names.iter().all(|name| is_known(name))) {
+    if only_begun || (is_recognisable(disk, path)? && names.iter().all(|name| is_known(name))) {
         return Ok(());
     }
     Err(not_ours(path))
@@ -66,9 +61,9 @@ pub(super) fn check_ours(path: &Path) -> Result<()> {
 ///
 /// # Errors
 /// As [`check_ours`], and [`Error::Damaged`] for a state whose identity is not readable.
-pub(super) fn look(path: &Path) -> Result<Found> {
-    check_ours(path)?;
-    match disk::read_if_any(&path.join(IDENTITY))? {
+pub(super) fn look(disk: &Disk, path: &Path) -> Result<Found> {
+    check_ours(disk, path)?;
+    match disk.read_if_any(&path.join(IDENTITY))? {
         None => Ok(Found::Nothing),
         Some(bytes) => frame::decode(Kind::Identity, &bytes).map(Found::State).map_err(|e| Error::Damaged {
             what: format!("the state {} cannot be used; delete it, or run with --resume never", path.display()),
@@ -79,36 +74,36 @@ pub(super) fn look(path: &Path) -> Result<Found> {
 
 /// Makes the directory a state of its own, empty but for its identity. Leftovers of an earlier one go first: they could
 /// belong to another job.
-pub(super) fn initialise(path: &Path, identity: &Identity) -> Result<()> {
-    disk::write_durably(&path.join(README), README_TEXT.as_bytes())?;
-    remove_content(path)?;
-    disk::create_dir_all(&path.join(SHARDS))?;
-    disk::write_durably(&path.join(IDENTITY), &frame::encode(Kind::Identity, identity)?)
+pub(super) fn initialise(disk: &Disk, path: &Path, identity: &Identity) -> Result<()> {
+    disk.write_durably(&path.join(README), README_TEXT.as_bytes())?;
+    remove_content(disk, path)?;
+    disk.create_dir_all(&path.join(SHARDS))?;
+    disk.write_durably(&path.join(IDENTITY), &frame::encode(Kind::Identity, identity)?)
 }
 
 /// Removes a state that is locked by the caller. Killed at any instant, it leaves something recognisable.
-pub(super) fn remove(path: &Path) -> Result<()> {
-    disk::remove_file(&path.join(IDENTITY))?;
-    disk::sync_dir(path)?;
-    remove_content(path)?;
-    disk::remove_file(&path.join(README))?;
-    disk::remove_file(&path.join(temporary(README)))?;
-    disk::remove_file(&path.join(LOCK))?;
+pub(super) fn remove(disk: &Disk, path: &Path) -> Result<()> {
+    disk.remove_file(&path.join(IDENTITY))?;
+    disk.sync_dir(path)?;
+    remove_content(disk, path)?;
+    disk.remove_file(&path.join(README))?;
+    disk.remove_file(&path.join(temporary(README)))?;
+    disk.remove_file(&path.join(LOCK))?;
     // Whoever made a link to the directory keeps both.
-    if path.is_symlink() { Ok(()) } else { disk::remove_dir(path) }
+    if path.is_symlink() { Ok(()) } else { disk.remove_dir(path) }
 }
 
-fn remove_content(path: &Path) -> Result<()> {
-    for name in disk::list_if_any(path)?.unwrap_or_default() {
+fn remove_content(disk: &Disk, path: &Path) -> Result<()> {
+    for name in disk.list_if_any(path)?.unwrap_or_default() {
         let entry = path.join(&name);
         match name.as_str() {
-            INDEX | SHARDS => disk::remove_dir_all(&entry)?,
-            _ if name.starts_with(DAMAGED_INDEX) => disk::remove_dir_all(&entry)?,
-            _ if name == PLAN || [PLAN, IDENTITY].map(temporary).contains(&name) => disk::remove_file(&entry)?,
+            INDEX | SHARDS => disk.remove_dir_all(&entry)?,
+            _ if name.starts_with(DAMAGED_INDEX) => disk.remove_dir_all(&entry)?,
+            _ if name == PLAN || [PLAN, IDENTITY].map(temporary).contains(&name) => disk.remove_file(&entry)?,
             _ => {}
         }
     }
-    disk::sync_dir(path)
+    disk.sync_dir(path)
 }
 
 /// The log's directory.
@@ -117,10 +112,10 @@ pub(super) fn index_dir(path: &Path) -> PathBuf {
 }
 
 /// Sets a log that could not be read aside, under the first free name.
-pub(super) fn set_index_aside(path: &Path) -> Result<()> {
+pub(super) fn set_index_aside(disk: &Disk, path: &Path) -> Result<()> {
     let free = (0_u32..).map(|n| path.join(format!("{DAMAGED_INDEX}{n}"))).find(|candidate| !candidate.exists());
     match free {
-        Some(aside) => disk::rename_durably(&index_dir(path), &aside),
+        Some(aside) => disk.rename_durably(&index_dir(path), &aside),
         None => Ok(()),
     }
 }
@@ -141,12 +136,12 @@ fn temporary(name: &str) -> String {
     disk::temporary_name(Path::new(name)).to_string_lossy().into_owned()
 }
 
-fn is_recognisable(path: &Path) -> Result<bool> {
-    let readme = disk::read_if_any(&path.join(README))?;
+fn is_recognisable(disk: &Disk, path: &Path) -> Result<bool> {
+    let readme = disk.read_if_any(&path.join(README))?;
     if readme.is_some_and(|text| text == README_TEXT.as_bytes()) {
         return Ok(true);
     }
-    Ok(disk::read_if_any(&path.join(IDENTITY))?.is_some_and(|bytes| frame::is_framed(&bytes)))
+    Ok(disk.read_if_any(&path.join(IDENTITY))?.is_some_and(|bytes| frame::is_framed(&bytes)))
 }
 
 fn is_known(name: &str) -> bool {
@@ -157,53 +152,4 @@ fn is_known(name: &str) -> bool {
 
 fn not_ours(path: &Path) -> Error {
     Error::Conflict(format!("{} is not the state of a twopass job; choose another with --state", path.display()))
-}
-
-/// The right to use a state; given back on drop, or when the process ends in whatever way.
-pub(super) struct Lock {
-    _file: File,
-}
-
-impl Lock {
-    /// Locks the state in the existing directory `path`.
-    ///
-    /// # Errors
-    /// [`Error::Conflict`] that names the process which has it; [`Error::Io`].
-    pub(super) fn take(path: &Path) -> Result<Self> {
-        let lock = path.join(LOCK);
-        let io = |action| {
-            let lock = &lock;
-            move |e| Error::io(action, lock, e)
-        };
-        loop {
-            let mut file = OpenOptions::new()
-                .read(true)
-                .write(true)
-                .create(true)
-                .truncate(false)
-                .open(&lock)
-                .map_err(io("open"))?;
-            match flock(&file, FlockOperation::NonBlockingLockExclusive) {
-                Ok(()) => {}
-                Err(Errno::WOULDBLOCK) => return Err(in_use(path, &mut file)),
-                Err(e) => return Err(Error::io("lock", &lock, e.into())),
-            }
-            // The holder before may have removed the whole state: then this is the lock of a file without a name.
-            let locked = file.metadata().map_err(io("look at"))?;
-            if !std::fs::metadata(&lock).is_ok_and(|named| (named.dev(), named.ino()) == (locked.dev(), locked.ino())) {
-                disk::create_dir_all(path)?;
-                continue;
-            }
-            file.set_len(0).map_err(io("write"))?;
-            writeln!(file, "{}", std::process::id()).map_err(io("write"))?;
-            return Ok(Self { _file: file });
-        }
-    }
-}
-
-fn in_use(path: &Path, file: &mut File) -> Error {
-    let mut holder = String::new();
-    // The number is a courtesy: without it the message is still true.
-    let _ = file.read_to_string(&mut holder);
-    Error::Conflict(format!("{} is in use by process {}; wait for it to end", path.display(), holder.trim()))
 }

@@ -12,14 +12,13 @@
 //! checksum is XXH3-128 of the number of the block's first row (u64), its first 8 bytes, its codes and its hashes:
 //! blocks cannot trade places, and the end proves the number of rows.
 
-use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use xxhash_rust::xxh3::Xxh3;
 
-use super::disk::{self, AppendFile, FinishedFile};
 use super::record::SideFile;
+use crate::disk::{AppendFile, Disk, FinishedFile, OpenFile};
 use crate::error::{Error, Result};
 
 const HEADER: [u8; 8] = *b"2PSL\x01\0\0\0";
@@ -46,8 +45,8 @@ impl LedgerWriter {
     ///
     /// # Errors
     /// [`Error::Io`].
-    pub fn create(path: &Path) -> Result<Self> {
-        let mut file = AppendFile::create(path)?;
+    pub fn create(disk: &Disk, path: &Path) -> Result<Self> {
+        let mut file = AppendFile::create(disk, path)?;
         file.append(&HEADER)?;
         Ok(Self { file, codes: Vec::new(), hashes: Vec::new(), rows: 0, buffer: Vec::new() })
     }
@@ -146,7 +145,7 @@ impl SealedLedger {
 
 /// Reads a ledger block by block into buffers that are reused.
 pub struct LedgerReader {
-    file: File,
+    file: OpenFile,
     path: PathBuf,
     expected: SideFile,
     expected_rows: u64,
@@ -175,10 +174,10 @@ impl LedgerReader {
     ///
     /// # Errors
     /// [`Error::Damaged`] when it is not there, of another length, or not a ledger; [`Error::Io`].
-    pub fn open(path: &Path, expected: &SideFile, rows: u64) -> Result<Self> {
-        expected.check_length(path)?;
+    pub fn open(disk: &Disk, path: &Path, expected: &SideFile, rows: u64) -> Result<Self> {
+        expected.check_length(disk, path)?;
         let mut reader = Self {
-            file: disk::open(path)?,
+            file: disk.open(path)?,
             path: path.to_path_buf(),
             expected: expected.clone(),
             expected_rows: rows,

@@ -6,11 +6,12 @@ use xxhash_rust::xxh3::xxh3_128;
 
 use super::ledger::{BLOCK_ROWS, LedgerReader, LedgerWriter};
 use super::record::SideFile;
+use crate::disk::Disk;
 use crate::error::{Error, Result};
 
 fn write(dir: &Path, codes: &[u32], hashes: &[u64], step: usize) -> (PathBuf, SideFile) {
     let path = dir.join("one.ledger");
-    let mut writer = LedgerWriter::create(&path).unwrap();
+    let mut writer = LedgerWriter::create(&Disk::default(), &path).unwrap();
     for (codes, hashes) in codes.chunks(step).zip(hashes.chunks(step)) {
         writer.append(codes, hashes).unwrap();
     }
@@ -22,7 +23,7 @@ fn write(dir: &Path, codes: &[u32], hashes: &[u64], step: usize) -> (PathBuf, Si
 
 fn read(path: &Path, file: &SideFile, rows: usize) -> Result<(Vec<u32>, Vec<u64>)> {
     let (mut codes, mut hashes) = (Vec::new(), Vec::new());
-    let mut reader = LedgerReader::open(path, file, rows as u64)?;
+    let mut reader = LedgerReader::open(&Disk::default(), path, file, rows as u64)?;
     while let Some(block) = reader.next_block()? {
         assert_eq!(block.first_row, codes.len() as u64);
         assert!(block.codes.len() <= BLOCK_ROWS);
@@ -116,7 +117,7 @@ fn another_ledger_or_row_count_is_not_the_recorded_one() {
 #[test]
 fn an_unsealed_ledger_leaves_nothing() {
     let dir = TempDir::new().unwrap();
-    let mut writer = LedgerWriter::create(&dir.path().join("one.ledger")).unwrap();
+    let mut writer = LedgerWriter::create(&Disk::default(), &dir.path().join("one.ledger")).unwrap();
     writer.append(&[1], &[2]).unwrap();
     assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 1);
     drop(writer);

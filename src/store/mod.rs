@@ -18,13 +18,11 @@ mod layout;
 mod log;
 mod recover;
 
-pub mod disk;
 pub mod frame;
 pub mod ledger;
+pub mod lock;
 pub mod record;
 
-#[cfg(test)]
-mod disk_tests;
 #[cfg(test)]
 mod frame_tests;
 #[cfg(test)]
@@ -40,10 +38,11 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use xxhash_rust::xxh3::xxh3_128;
 
+use crate::disk::{AppendFile, Disk};
 use crate::error::{Error, Result, Site};
-use disk::AppendFile;
 use frame::Kind;
-use layout::{Found, LEDGER, Lock, PLAN, SHARDS, SUMMARY};
+use layout::{Found, LEDGER, LOCK, PLAN, SHARDS, SUMMARY};
+use lock::Lock;
 use log::Log;
 use record::{Event, ShardHeader};
 
@@ -56,6 +55,7 @@ const MAX_NAME_BYTES: usize = 8192;
 
 /// An open state, locked for this process until it is dropped. Threads may share it.
 pub struct StateStore {
+    disk: Disk,
     path: PathBuf,
     log: Mutex<Log>,
     next_serial: AtomicU64,
@@ -79,16 +79,16 @@ impl StateStore {
     /// # Errors
     /// [`Error::Conflict`] when something else is there or another process has it, [`Error::Damaged`] when its identity
     /// is not readable (then [`StateStore::discard`] still works), [`Error::Io`].
-    pub fn open_or_create(path: &Path, identity: &Identity) -> Result<Opened> {
-        layout::look(path)?;
-        disk::create_dir_all(path)?;
-        let lock = Lock::take(path)?;
+    pub fn open_or_create(disk: &Disk, path: &Path, identity: &Identity) -> Result<Opened> {
+        layout::look(disk, path)?;
+        disk.create_dir_all(path)?;
+        let lock = Lock::take(disk, &path.join(LOCK), path)?;
         // Only what is seen under the lock counts; the look before was to touch nothing that is not ours.
-        match layout::look(path)? {
-            Found::State(found) => Ok(Opened::Existing(Self::open_locked(path, lock)?, found)),
+        match layout::look(disk, path)? {
+            Found::State(found) => Ok(Opened::Existing(Self::open_locked(disk, path, lock)?, found)),
             Found::Nothing => {
-                layout::initialise(path, identity)?;
-                Ok(Opened::Fresh(Self::open_locked(path, lock)?))
+                layout::initialise(disk, path, identity)?;
+                Ok(Opened::Fresh(Self::open_locked(disk, path, lock)?))
             }
         }
     }
@@ -97,12 +97,12 @@ impl StateStore {
     ///
     /// # Errors
     /// As [`StateStore::open_or_create`], and [`Error::Conflict`] when there is no state.
-    pub fn open_existing(path: &Path) -> Result<(Self, Identity)> {
+    pub fn open_existing(disk: &Disk, path: &Path) -> Result<(Self, Identity)> {
         let absent = || Error::Conflict(format!("there is no state at {}; `twopass scan` makes it", path.display()));
-        let Found::State(_) = layout::look(path)? else { return Err(absent()) };
-        let lock = Lock::take(path)?;
-        let Found::State(identity) = layout::look(path)? else { return Err(absent()) };
-        Ok((Self::open_locked(path, lock)?, identity))
+        let Found::State(_) = layout::look(disk, path)? else { return Err(absent()) };
+        let lock = Lock::take(disk, &path.join(LOCK), path)?;
+        let Found::State(identity) = layout::look(disk, path)? else { return Err(absent()) };
+        Ok((Self::open_locked(disk, path, lock)?, identity))
     }
 
     /// Removes the state at `path`; nothing at all is fine too.
@@ -110,24 +110,31 @@ impl StateStore {
     /// # Errors
     /// [`Error::Conflict`], and nothing is touched, when `path` is not recognisably a state, holds anything that a
     /// state does not, or is in use; [`Error::Io`].
-    pub fn discard(path: &Path) -> Result<()> {
-        layout::check_ours(path)?;
-        if disk::list_if_any(path)?.is_none_or(|names| names.is_empty()) {
+    pub fn discard(disk: &Disk, path: &Path) -> Result<()> {
+        layout::check_ours(disk, path)?;
+        if disk.list_if_any(path)?.is_none_or(|names| names.is_empty()) {
             return Ok(());
         }
-        let lock = Lock::take(path)?;
-        layout::check_ours(path)?;
-        layout::remove(path)?;
+        let lock = Lock::take(disk, &path.join(LOCK), path)?;
+        layout::check_ours(disk, path)?;
+        layout::remove(disk, path)?;
         drop(lock);
         Ok(())
     }
 
-    fn open_locked(path: &Path, lock: Lock) -> Result<Self> {
-        disk::create_dir_all(&path.join(SHARDS))?;
-        let (log, recovery) = recover::open_log(path)?;
+    fn open_locked(disk: &Disk, path: &Path, lock: Lock) -> Result<Self> {
+        disk.create_dir_all(&path.join(SHARDS))?;
+        let (log, recovery) = recover::open_log(disk, path)?;
         let last = log.mentioned.iter().filter_map(|file| layout::serial_of(file)).max();
         let next_serial = AtomicU64::new(last.map_or(0, |serial| serial + 1));
-        Ok(Self { path: path.to_path_buf(), log: Mutex::new(log), next_serial, recovery, _lock: lock })
+        Ok(Self {
+            disk: disk.clone(),
+            path: path.to_path_buf(),
+            log: Mutex::new(log),
+            next_serial,
+            recovery,
+            _lock: lock,
+        })
     }
 
     /// The state's directory.
@@ -158,7 +165,7 @@ impl StateStore {
             ));
         }
         let serial = self.next_serial.fetch_add(1, Ordering::Relaxed);
-        LedgerWriter::create(&self.path.join(format!("{}.{LEDGER}", layout::shard_file_stem(serial, name))))
+        LedgerWriter::create(&self.disk, &self.path.join(format!("{}.{LEDGER}", layout::shard_file_stem(serial, name))))
     }
 
     /// Commits a shard: when this returns it is scanned, whatever happens next. A record of the same name is superseded,
@@ -180,14 +187,14 @@ impl StateStore {
 
         let header = ShardHeader { stamp, rows: ledger.rows(), ledger: ledger_file };
         let path = format!("{stem}.{SUMMARY}");
-        let mut file = AppendFile::create(&self.path.join(&path))?;
+        let mut file = AppendFile::create(&self.disk, &self.path.join(&path))?;
         file.append(&frame::encode(Kind::ShardHeader, &header)?)?;
         file.append(summary)?;
         let summary_file = file.finish()?;
 
         ledger.into_file().publish()?;
         let summary = SideFile::of(path, &summary_file.publish()?);
-        disk::sync_dir(&self.path.join(SHARDS))?;
+        self.disk.sync_dir(&self.path.join(SHARDS))?;
 
         let record = ShardRecord { stamp: header.stamp, rows: header.rows, summary, ledger: header.ledger };
         let superseded = self.log().append(Event::Shard(record.clone()))?;
@@ -206,7 +213,7 @@ impl StateStore {
             what: format!("the state's file {} cannot be used", path.display()),
             source: Some(e.into()),
         };
-        let bytes = record.summary.read(&path)?;
+        let bytes = record.summary.read(&self.disk, &path)?;
         let (_, rest) = frame::decode_first::<ShardHeader>(Kind::ShardHeader, &bytes).map_err(in_file)?;
         frame::decode(Kind::Summary, rest).map_err(in_file)
     }
@@ -216,7 +223,7 @@ impl StateStore {
     /// # Errors
     /// As [`StateStore::read_summary`], here and from the reader.
     pub fn open_ledger(&self, record: &ShardRecord) -> Result<LedgerReader> {
-        LedgerReader::open(&self.path.join(&record.ledger.path), &record.ledger, record.rows)
+        LedgerReader::open(&self.disk, &self.path.join(&record.ledger.path), &record.ledger, record.rows)
     }
 
     /// Takes a shard back: it changed, is gone, or its files are damaged. An unknown name is forgotten already.
@@ -245,10 +252,10 @@ impl StateStore {
         let bytes = frame::encode(Kind::Plan, plan)?;
         let file = SideFile { path: PLAN.to_string(), bytes: bytes.len() as u64, xxh3: xxh3_128(&bytes) };
         let mut log = self.log();
-        if log.plan.as_ref() == Some(&file) && file.read(&self.path.join(PLAN)).is_ok() {
+        if log.plan.as_ref() == Some(&file) && file.read(&self.disk, &self.path.join(PLAN)).is_ok() {
             return Ok(());
         }
-        disk::write_durably(&self.path.join(PLAN), &bytes)?;
+        self.disk.write_durably(&self.path.join(PLAN), &bytes)?;
         log.append(Event::Plan(file)).map(drop)
     }
 
@@ -259,7 +266,7 @@ impl StateStore {
     /// [`Error::Io`].
     pub fn load_plan<T: DeserializeOwned>(&self) -> Result<Option<T>> {
         let Some(file) = self.log().plan.clone() else { return Ok(None) };
-        match file.read(&self.path.join(PLAN)).and_then(|bytes| frame::decode(Kind::Plan, &bytes)) {
+        match file.read(&self.disk, &self.path.join(PLAN)).and_then(|bytes| frame::decode(Kind::Plan, &bytes)) {
             Err(Error::Damaged { .. }) => Ok(None),
             plan => plan.map(Some),
         }
@@ -281,7 +288,7 @@ impl StateStore {
 
     fn remove_files(&self, record: Option<&ShardRecord>) -> Result<()> {
         for file in record.into_iter().flat_map(|record| [&record.summary, &record.ledger]) {
-            disk::remove_file(&self.path.join(&file.path))?;
+            self.disk.remove_file(&self.path.join(&file.path))?;
         }
         Ok(())
     }

@@ -5,7 +5,7 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 use xxhash_rust::xxh3::xxh3_128;
 
-use super::disk::{self, SealedFile};
+use crate::disk::{Disk, SealedFile};
 use crate::error::{Error, Result};
 
 /// Which job a state belongs to; written once, when the state is created.
@@ -59,8 +59,8 @@ impl SideFile {
     ///
     /// # Errors
     /// [`Error::Damaged`] when it is not; [`Error::Io`].
-    pub(super) fn check_length(&self, absolute: &Path) -> Result<()> {
-        match disk::length_if_any(absolute)? {
+    pub(super) fn check_length(&self, disk: &Disk, absolute: &Path) -> Result<()> {
+        match disk.length_if_any(absolute)? {
             Some(bytes) if bytes == self.bytes => Ok(()),
             Some(bytes) => Err(damaged(absolute, &format!("has {bytes} bytes where {} were recorded", self.bytes))),
             None => Err(damaged(absolute, "is missing")),
@@ -71,9 +71,9 @@ impl SideFile {
     ///
     /// # Errors
     /// As [`SideFile::check_length`].
-    pub(super) fn read(&self, absolute: &Path) -> Result<Vec<u8>> {
-        self.check_length(absolute)?;
-        let bytes = disk::read(absolute)?;
+    pub(super) fn read(&self, disk: &Disk, absolute: &Path) -> Result<Vec<u8>> {
+        self.check_length(disk, absolute)?;
+        let bytes = disk.read(absolute)?;
         if bytes.len() as u64 == self.bytes && xxh3_128(&bytes) == self.xxh3 {
             return Ok(bytes);
         }

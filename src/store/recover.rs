@@ -15,13 +15,13 @@ use std::path::Path;
 
 use xxhash_rust::xxh3::xxh3_128;
 
-use super::disk;
 use super::frame::{self, Kind};
 use super::index::Index;
 use super::layout::{self, LEDGER, SHARDS, SUMMARY};
 use super::ledger::LedgerReader;
 use super::log::Log;
 use super::record::{Event, ShardHeader, ShardRecord, SideFile};
+use crate::disk::{self, Disk};
 use crate::error::{Error, Result};
 
 /// What opening a state had to repair.
@@ -39,28 +39,28 @@ pub struct Recovery {
 ///
 /// # Errors
 /// [`Error::Io`]; [`Error::Damaged`] only when a new log cannot be made either.
-pub(super) fn open_log(path: &Path) -> Result<(Log, Recovery)> {
+pub(super) fn open_log(disk: &Disk, path: &Path) -> Result<(Log, Recovery)> {
     let mut recovery = Recovery::default();
     let dir = layout::index_dir(path);
-    let (index, events) = match Index::open(&dir) {
+    let (index, events) = match Index::open(disk, &dir) {
         Err(damage @ Error::Damaged { .. }) => {
             recovery.index_rebuilt = Some(damage.to_string());
-            layout::set_index_aside(path)?;
-            Index::open(&dir)?
+            layout::set_index_aside(disk, path)?;
+            Index::open(disk, &dir)?
         }
         opened => opened?,
     };
     let mut log = Log::replay(index, events);
-    drop_lost(path, &mut log, &mut recovery)?;
-    adopt_unnamed(path, &mut log, &mut recovery)?;
-    sweep(path, &log)?;
+    drop_lost(disk, path, &mut log, &mut recovery)?;
+    adopt_unnamed(disk, path, &mut log, &mut recovery)?;
+    sweep(disk, path, &log)?;
     Ok((log, recovery))
 }
 
-fn drop_lost(path: &Path, log: &mut Log, recovery: &mut Recovery) -> Result<()> {
+fn drop_lost(disk: &Disk, path: &Path, log: &mut Log, recovery: &mut Recovery) -> Result<()> {
     for record in log.shards.values() {
         for file in [&record.summary, &record.ledger] {
-            match file.check_length(&path.join(&file.path)) {
+            match file.check_length(disk, &path.join(&file.path)) {
                 Err(Error::Damaged { .. }) => {
                     recovery.lost.push(record.stamp.name.clone());
                     break;
@@ -75,14 +75,14 @@ fn drop_lost(path: &Path, log: &mut Log, recovery: &mut Recovery) -> Result<()> 
     Ok(())
 }
 
-fn adopt_unnamed(path: &Path, log: &mut Log, recovery: &mut Recovery) -> Result<()> {
+fn adopt_unnamed(disk: &Disk, path: &Path, log: &mut Log, recovery: &mut Recovery) -> Result<()> {
     let mut found = Vec::new();
-    for name in disk::list_if_any(&path.join(SHARDS))?.unwrap_or_default() {
+    for name in disk.list_if_any(&path.join(SHARDS))?.unwrap_or_default() {
         let file = format!("{SHARDS}/{name}");
         if name.starts_with('.') || !name.ends_with(SUMMARY) || log.mentioned.contains(&file) {
             continue;
         }
-        match read_pair(path, file) {
+        match read_pair(disk, path, file) {
             Ok(record) => found.push(record),
             Err(Error::Damaged { .. }) => {}
             Err(e) => return Err(e),
@@ -104,24 +104,24 @@ fn adopt_unnamed(path: &Path, log: &mut Log, recovery: &mut Recovery) -> Result<
 }
 
 /// The record of a shard from its two files alone, all of whose bytes are checked.
-fn read_pair(path: &Path, summary: String) -> Result<ShardRecord> {
-    let bytes = disk::read(&path.join(&summary))?;
+fn read_pair(disk: &Disk, path: &Path, summary: String) -> Result<ShardRecord> {
+    let bytes = disk.read(&path.join(&summary))?;
     let (header, rest) = frame::decode_first::<ShardHeader>(Kind::ShardHeader, &bytes)?;
     frame::check(Kind::Summary, rest)?;
-    LedgerReader::open(&path.join(&header.ledger.path), &header.ledger, header.rows)?.verify()?;
+    LedgerReader::open(disk, &path.join(&header.ledger.path), &header.ledger, header.rows)?.verify()?;
     let summary = SideFile { path: summary, bytes: bytes.len() as u64, xxh3: xxh3_128(&bytes) };
     Ok(ShardRecord { stamp: header.stamp, rows: header.rows, summary, ledger: header.ledger })
 }
 
 /// Removes what no record names.
-fn sweep(path: &Path, log: &Log) -> Result<()> {
+fn sweep(disk: &Disk, path: &Path, log: &Log) -> Result<()> {
     let dir = path.join(SHARDS);
     let named: BTreeSet<&str> =
         log.shards.values().flat_map(|record| [record.summary.path.as_str(), record.ledger.path.as_str()]).collect();
-    for name in disk::list_if_any(&dir)?.unwrap_or_default() {
+    for name in disk.list_if_any(&dir)?.unwrap_or_default() {
         let ours = [SUMMARY, LEDGER].iter().any(|end| name.trim_end_matches(disk::TEMPORARY_SUFFIX).ends_with(end));
         if ours && !named.contains(format!("{SHARDS}/{name}").as_str()) {
-            disk::remove_file(&dir.join(name))?;
+            disk.remove_file(&dir.join(name))?;
         }
     }
     Ok(())

@@ -8,6 +8,7 @@ use tempfile::TempDir;
 
 use super::frame::{self, Kind};
 use super::{Identity, Opened, PartRecord, ShardRecord, ShardStamp, StateStore};
+use crate::disk::Disk;
 use crate::error::{Error, Result};
 
 fn identity() -> Identity {
@@ -31,14 +32,16 @@ fn stamp(name: &str) -> ShardStamp {
 }
 
 fn fresh(path: &Path) -> StateStore {
-    match StateStore::open_or_create(path, &identity()).unwrap() {
+    match StateStore::open_or_create(&Disk::default(), path, &identity()).unwrap() {
         Opened::Fresh(store) => store,
         Opened::Existing(..) => panic!("the state is not fresh"),
     }
 }
 
 fn existing(path: &Path) -> StateStore {
-    match StateStore::open_or_create(path, &Identity { version: "other".to_string(), ..identity() }).unwrap() {
+    match StateStore::open_or_create(&Disk::default(), path, &Identity { version: "other".to_string(), ..identity() })
+        .unwrap()
+    {
         Opened::Existing(store, found) => {
             assert_eq!(found, identity());
             store
@@ -293,7 +296,7 @@ fn leftovers_of_a_killed_commit_are_adopted_or_removed() {
     // Killed between the renames and the log entry: a log that knows less than the files say.
     let kept: Vec<(PathBuf, Vec<u8>)> =
         shard_files(dir.path()).into_iter().map(|path| (path.clone(), fs::read(path).unwrap())).collect();
-    StateStore::discard(dir.path()).unwrap();
+    StateStore::discard(&Disk::default(), dir.path()).unwrap();
     drop(fresh(dir.path()));
     kept.iter().for_each(|(path, bytes)| fs::write(path, bytes).unwrap());
     let store = existing(dir.path());
@@ -307,16 +310,16 @@ fn a_state_in_use_is_refused_with_the_process_that_has_it() {
     let dir = TempDir::new().unwrap();
     let store = fresh(dir.path());
     let refused = [
-        StateStore::open_or_create(dir.path(), &identity()).map(drop),
-        StateStore::open_existing(dir.path()).map(drop),
-        StateStore::discard(dir.path()),
+        StateStore::open_or_create(&Disk::default(), dir.path(), &identity()).map(drop),
+        StateStore::open_existing(&Disk::default(), dir.path()).map(drop),
+        StateStore::discard(&Disk::default(), dir.path()),
     ];
     for result in refused {
         let message = result.unwrap_err().to_string();
         assert!(message.contains(&format!("in use by process {};", std::process::id())), "{message}");
     }
     drop(store);
-    let (store, found) = StateStore::open_existing(dir.path()).unwrap();
+    let (store, found) = StateStore::open_existing(&Disk::default(), dir.path()).unwrap();
     assert_eq!(found, identity());
     drop(store);
 }
@@ -325,30 +328,30 @@ fn a_state_in_use_is_refused_with_the_process_that_has_it() {
 fn only_a_state_is_ever_discarded() {
     let dir = TempDir::new().unwrap();
     let path = dir.path().join("state");
-    StateStore::discard(&path).unwrap();
-    assert!(is_conflict(&StateStore::open_existing(&path)));
+    StateStore::discard(&Disk::default(), &path).unwrap();
+    assert!(is_conflict(&StateStore::open_existing(&Disk::default(), &path)));
     assert!(!path.exists());
 
     fs::create_dir(&path).unwrap();
-    StateStore::discard(&path).unwrap();
+    StateStore::discard(&Disk::default(), &path).unwrap();
     assert!(path.exists());
     for mine in ["thesis.tex", "plan", "README", "identity"] {
         fs::write(path.join(mine), b"mine").unwrap();
-        assert!(is_conflict(&StateStore::discard(&path)), "{mine}");
-        assert!(is_conflict(&StateStore::open_or_create(&path, &identity())), "{mine}");
+        assert!(is_conflict(&StateStore::discard(&Disk::default(), &path)), "{mine}");
+        assert!(is_conflict(&StateStore::open_or_create(&Disk::default(), &path, &identity())), "{mine}");
         assert_eq!(fs::read(path.join(mine)).unwrap(), b"mine");
         fs::remove_file(path.join(mine)).unwrap();
         assert_eq!(fs::read_dir(&path).unwrap().count(), 0);
     }
     drop(fresh(&path));
     fs::write(path.join("thesis.tex"), b"mine").unwrap();
-    assert!(is_conflict(&StateStore::discard(&path)));
+    assert!(is_conflict(&StateStore::discard(&Disk::default(), &path)));
     fs::remove_file(path.join("thesis.tex")).unwrap();
-    StateStore::discard(&path).unwrap();
+    StateStore::discard(&Disk::default(), &path).unwrap();
     assert!(!path.exists());
     fs::write(&path, b"a file").unwrap();
-    assert!(is_conflict(&StateStore::discard(&path)));
-    assert!(is_conflict(&StateStore::open_existing(&path)));
+    assert!(is_conflict(&StateStore::discard(&Disk::default(), &path)));
+    assert!(is_conflict(&StateStore::open_existing(&Disk::default(), &path)));
 }
 
 #[test]
@@ -363,14 +366,14 @@ fn a_damaged_identity_is_named_and_can_be_discarded() {
         let mut flipped = bytes.clone();
         flipped[at] ^= 2;
         fs::write(&path, flipped).unwrap();
-        let opened = StateStore::open_existing(dir.path()).map(drop);
+        let opened = StateStore::open_existing(&Disk::default(), dir.path()).map(drop);
         assert!(matches!(opened, Err(Error::Damaged { .. })), "flipped at {at}");
     }
     // As a removal that was killed leaves it: nothing of the earlier job may come back.
     fs::remove_file(&path).unwrap();
     assert_intact(&fresh(dir.path()), &[]);
     fs::write(&path, &bytes[..10]).unwrap();
-    StateStore::discard(dir.path()).unwrap();
+    StateStore::discard(&Disk::default(), dir.path()).unwrap();
     assert!(!dir.path().exists());
 }
 
@@ -422,7 +425,7 @@ const CHILD_STATE: &str = "TWOPASS_TEST_CHILD_STATE";
 #[ignore = "the process that the next test kills"]
 fn child_commits_until_it_is_killed() {
     let Some(path) = std::env::var_os(CHILD_STATE).map(PathBuf::from) else { return };
-    let (store, _) = StateStore::open_existing(&path).unwrap();
+    let (store, _) = StateStore::open_existing(&Disk::default(), &path).unwrap();
     for n in store.shard_records().len().. {
         eprintln!("committed {}", commit(&store, &format!("shard-{n:04}")).stamp.name);
     }

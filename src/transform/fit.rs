@@ -6,7 +6,7 @@ use super::column::Column;
 use super::{Lane, OutputColumn, Pipeline, check, resolve};
 use crate::error::{Error, Result};
 use crate::schema::{is_number, position};
-use crate::spec::{ImputeStrategy, Recipe, Transform};
+use crate::spec::Recipe;
 use crate::state::ColumnState;
 
 /// What pass one must collect of a column.
@@ -27,12 +27,7 @@ pub fn needs(recipe: &Recipe, schema: &Schema) -> Result<Vec<Need>> {
     check(recipe)?;
     let mut needs = vec![Need::Count; schema.fields().len()];
     for (transform, columns) in recipe.transform.iter().zip(resolve(recipe, schema)?) {
-        let by_value = match transform {
-            Transform::OrdinalEncoder(_) | Transform::OneHotEncoder(_) => true,
-            Transform::SimpleImputer(op) => op.strategy == ImputeStrategy::MostFrequent,
-            Transform::StandardScaler(_) | Transform::MinMaxScaler(_) => false,
-        };
-        if by_value {
+        if transform.needs_values() {
             columns.into_iter().for_each(|at| needs[at] = Need::Vocabulary);
         }
     }

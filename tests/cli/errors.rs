@@ -159,5 +159,6 @@ fn write_needs_a_complete_state() {
     job.ok(&["scan", job.recipe()]);
     job.shard("part-3.parquet", &rows(300, 10));
     job.fails(&["write", job.recipe()], 4, &["lacks 1 of 4 shards", "twopass scan"]);
-    job.fails(&["write", job.recipe(), "--label", "city"], 4, &["another recipe"]);
+    job.ok(&["scan", job.recipe()]);
+    job.fails(&["write", job.recipe(), "--key", "city"], 4, &["split.key is not the one of the state", "twopass scan"]);
 }

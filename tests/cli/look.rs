@@ -142,3 +142,17 @@ fn inspect_of_anything_else_is_wrong_usage() {
     job.fails(&["inspect", "data"], 2, &["neither an output", "nor a state"]);
     job.fails(&["inspect", "nowhere"], 2, &["nowhere is not there"]);
 }
+
+#[test]
+fn inspect_says_what_a_state_has_collected_and_which_parts_are_there() {
+    let job = Job::new();
+    job.ok(&["scan", job.recipe()]);
+    let scanned = job.ok(&["inspect", "out.state"]).out;
+    assert!(scanned.contains("collected: label label; key id; strata by label; values of city, label"), "{scanned}");
+    assert!(scanned.contains("no plan yet"), "{scanned}");
+    job.ok(&["run", job.recipe()]);
+    let planned = job.ok(&["inspect", "out.state"]).out;
+    assert!(planned.contains("7 of its parts were sealed"), "{planned}");
+    let json = job.ok(&["inspect", "out.state", "--json"]).json();
+    assert_eq!(json["state"]["basis"]["vocabularies"], serde_json::json!(["city", "label"]));
+}

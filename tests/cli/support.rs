@@ -55,6 +55,13 @@ impl Job {
         "recipe.toml"
     }
 
+    /// The program, to be started and watched.
+    pub fn process(&self, arguments: &[&str]) -> std::process::Command {
+        let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_twopass"));
+        command.current_dir(self.root.path()).args(arguments);
+        command
+    }
+
     pub fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::cargo_bin("twopass").expect("the binary");
         command.current_dir(self.root.path()).args(arguments);

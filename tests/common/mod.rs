@@ -71,7 +71,7 @@ pub fn manifest(output: &Path) -> Value {
 /// The frozen plan of the job whose output this is.
 pub fn plan(output: &Path) -> Plan {
     let state = output.with_file_name(format!("{}.state", output.file_name().unwrap().to_str().unwrap()));
-    StateStore::open_existing(&state).unwrap().0.load_plan().unwrap().expect("a plan")
+    StateStore::open_existing(&twopass::disk::Disk::default(), &state).unwrap().0.load_plan().unwrap().expect("a plan")
 }
 
 /// Names of the splits, in the manifest's order.

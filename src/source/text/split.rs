@@ -5,7 +5,7 @@ use memchr::{memchr, memchr_iter, memchr2};
 
 use super::TextFormat;
 use crate::error::{Error, Result, Site};
-use crate::source::compression::Plain;
+use crate::source::compression::{ContentHash, Plain};
 
 /// Longest record: one that is longer is taken for a quote that never closes.
 pub const RECORD_LIMIT: usize = 64 << 20;
@@ -60,6 +60,11 @@ impl Blocks {
             next_row: 0,
             next_line: 1,
         }
+    }
+
+    /// The hash of the shard's file, to be asked once the last block was taken.
+    pub fn content(&self) -> ContentHash {
+        self.plain.content()
     }
 
     /// Takes the first record off, blank lines before it included; nothing when there is none.

@@ -1,0 +1,120 @@
+//! What of a recipe one shard's results depend on, and whether they serve another recipe: those that have more than is
+//! needed are cut down to what a scan for it would have found, those that lack something never serve.
+
+use arrow::datatypes::DataType;
+use serde::{Deserialize, Serialize};
+
+use crate::error::Result;
+use crate::scan::{Collect, ColumnSummary};
+use crate::schema::is_number;
+use crate::spec::Recipe;
+use crate::state::VocabularyNeed;
+use crate::strata::Stratum;
+
+/// What a shard was scanned for. The types of its columns are with the results.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Basis {
+    /// How the rows were read: format, names and types that the recipe sets, as JSON.
+    pub reading: String,
+    /// Whether there is a ledger of the rows.
+    pub ledger: bool,
+    /// The label: rows without one are in no stratum.
+    pub label: Option<String>,
+    /// Columns of the row's key, in order.
+    pub key: Vec<String>,
+    /// Columns that make the strata, in order.
+    pub stratify: Vec<String>,
+    /// Columns whose values are kept, in the schema's order.
+    pub vocabularies: Vec<String>,
+}
+
+/// Why results do not serve.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Lack {
+    /// The rows were read in another way.
+    Reading,
+    /// There is no ledger.
+    Ledger,
+    /// The ledger is of another label.
+    Label,
+    /// The ledger is of another key.
+    Key,
+    /// The ledger does not know these columns.
+    Strata(Vec<String>),
+    /// The values of these columns were not kept.
+    Vocabularies(Vec<String>),
+}
+
+impl Basis {
+    /// What `recipe` needs of columns as `collect` has them; `signature` are the names it gives to the columns.
+    pub fn new(recipe: &Recipe, collect: &Collect, signature: Option<&[String]>) -> Self {
+        let input = &recipe.input;
+        let reading = serde_json::json!([input.format, signature, input.schema]).to_string();
+        let name = |at: &usize| collect.schema.field(*at).name().clone();
+        let keeps_values = |at: &usize| {
+            collect.needs[*at] != VocabularyNeed::Count && has_values(collect.schema.field(*at).data_type())
+        };
+        Self {
+            reading,
+            ledger: collect.ledger,
+            label: collect.label.as_ref().map(name),
+            key: collect.key.iter().map(name).collect(),
+            stratify: collect.stratify.iter().map(name).collect(),
+            vocabularies: (0..collect.needs.len()).filter(keeps_values).map(|at| name(&at)).collect(),
+        }
+    }
+
+    /// What results of this basis lack to serve one that needs `needed`; nothing when they serve.
+    pub fn lacks(&self, needed: &Self) -> Option<Lack> {
+        let without =
+            |had: &[String], wanted: &[String]| wanted.iter().filter(|name| !had.contains(name)).cloned().collect();
+        if self.reading != needed.reading {
+            return Some(Lack::Reading);
+        }
+        if needed.ledger {
+            let strata: Vec<String> = without(&self.stratify, &needed.stratify);
+            match () {
+                () if !self.ledger => return Some(Lack::Ledger),
+                () if self.label != needed.label => return Some(Lack::Label),
+                () if self.key != needed.key => return Some(Lack::Key),
+                () if !strata.is_empty() => return Some(Lack::Strata(strata)),
+                () => {}
+            }
+        }
+        let values: Vec<String> = without(&self.vocabularies, &needed.vocabularies);
+        (!values.is_empty()).then_some(Lack::Vocabularies(values))
+    }
+
+    /// A shard's strata, by its own codes, as a scan for `needed` names them: several may have become one.
+    pub fn strata(&self, needed: &Self, strata: Vec<Stratum>) -> Vec<Stratum> {
+        if !needed.ledger {
+            return Vec::new();
+        }
+        if self.stratify == needed.stratify {
+            return strata;
+        }
+        let at: Vec<usize> =
+            needed.stratify.iter().filter_map(|name| self.stratify.iter().position(|had| had == name)).collect();
+        let project = |stratum: Stratum| Stratum {
+            values: at.iter().map(|at| stratum.values[*at].clone()).collect(),
+            rows: stratum.rows,
+        };
+        strata.into_iter().map(project).collect()
+    }
+}
+
+/// Whether values of this type are kept for encoders; of others all is known that there is.
+fn has_values(data_type: &DataType) -> bool {
+    *data_type == DataType::Utf8 || is_number(data_type)
+}
+
+/// Columns' summaries cut down to what `collect` needs.
+///
+/// # Errors
+/// [`crate::error::Error::Conflict`] when one has less.
+pub fn reduced(columns: Vec<ColumnSummary>, collect: &Collect) -> Result<Vec<ColumnSummary>> {
+    let reduce = |(column, need): (ColumnSummary, &VocabularyNeed)| {
+        Ok(ColumnSummary { state: column.state.reduced(*need)?, ..column })
+    };
+    columns.into_iter().zip(&collect.needs).map(reduce).collect()
+}
