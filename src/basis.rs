@@ -24,6 +24,8 @@ pub struct Basis {
     pub key: Vec<String>,
     /// Columns that make the strata, in order.
     pub stratify: Vec<String>,
+    /// Whether the columns' values were looked at.
+    pub statistics: bool,
     /// Columns whose values are kept, in the schema's order.
     pub vocabularies: Vec<String>,
 }
@@ -41,6 +43,8 @@ pub enum Lack {
     Key,
     /// The ledger does not know these columns.
     Strata(Vec<String>),
+    /// The columns' values were not looked at.
+    Statistics,
     /// The values of these columns were not kept.
     Vocabularies(Vec<String>),
 }
@@ -60,6 +64,7 @@ impl Basis {
             label: collect.label.as_ref().map(name),
             key: collect.key.iter().map(name).collect(),
             stratify: collect.stratify.iter().map(name).collect(),
+            statistics: collect.statistics,
             vocabularies: (0..collect.needs.len()).filter(keeps_values).map(|at| name(&at)).collect(),
         }
     }
@@ -80,6 +85,9 @@ impl Basis {
                 () if !strata.is_empty() => return Some(Lack::Strata(strata)),
                 () => {}
             }
+        }
+        if needed.statistics && !self.statistics {
+            return Some(Lack::Statistics);
         }
         let values: Vec<String> = without(&self.vocabularies, &needed.vocabularies);
         (!values.is_empty()).then_some(Lack::Vocabularies(values))

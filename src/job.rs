@@ -1,5 +1,6 @@
 //! A job from recipe to published output: discover, scan, freeze, write, publish. The sole owner of that order.
 
+mod copying;
 mod from_state;
 mod merging;
 mod pass_one;

@@ -130,6 +130,8 @@ pub struct Plan {
     pub random_state: u64,
     /// Whether rows are routed by a ledger; without one, all rows go to the first split.
     pub ledger: bool,
+    /// Whether row groups go to the parts as they are.
+    pub copied: bool,
     /// Rows read.
     pub rows: u64,
     /// Rows dropped for a missing label.
@@ -233,6 +235,7 @@ impl Plan {
             boundaries,
             random_state,
             ledger: collect.ledger,
+            copied: collect.copied,
             rows: merged.rows,
             missing_label: merged.missing_label,
             pipeline,

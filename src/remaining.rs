@@ -54,6 +54,16 @@ impl Remaining {
         self.needed[shard]
     }
 
+    /// The row of a split that the first one of the shard is.
+    pub fn first_row(&self, shard: usize, split: usize) -> u64 {
+        self.first[shard][split]
+    }
+
+    /// Whether this row of a split is to be written.
+    pub fn wants(&self, split: usize, row: u64) -> bool {
+        self.wanted[split][(row / self.shard_rows) as usize]
+    }
+
     /// Passes over the rows of a shard that are in a part already.
     pub fn skip(&self, shard: usize) -> Skip<'_> {
         Skip { remaining: self, at: self.first[shard].clone(), all: self.wanted.iter().flatten().all(|wanted| *wanted) }

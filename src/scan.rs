@@ -39,6 +39,10 @@ pub struct Collect {
     pub forced: Vec<bool>,
     /// Whether splits need to know anything of single rows.
     pub ledger: bool,
+    /// Whether row groups go to the parts as they are.
+    pub copied: bool,
+    /// Whether anything needs to know the columns' values; if not, only page headers are looked at.
+    pub statistics: bool,
 }
 
 impl Collect {
@@ -60,7 +64,17 @@ impl Collect {
             Self::stratify_names(recipe).iter().map(|name| at(name, "split.stratify column")).collect::<Result<_>>()?;
         let forced = schema.fields().iter().map(|field| recipe.input.schema.contains_key(field.name())).collect();
         let ledger = recipe.split.kind != SplitKind::None || label.is_some();
-        Ok(Self { schema: Arc::clone(schema), needs: needs.collect(), forced, key, stratify, label, ledger })
+        Ok(Self {
+            schema: Arc::clone(schema),
+            needs: needs.collect(),
+            forced,
+            key,
+            stratify,
+            label,
+            ledger,
+            copied: false,
+            statistics: true,
+        })
     }
 }
 
@@ -184,6 +198,13 @@ pub fn shard(
     ledger: &mut LedgerWriter,
     keep: bool,
 ) -> Result<Outcome> {
+    if let (false, Opened::Parquet(stored)) = (collect.statistics, opened) {
+        engine.pool.install(|| stored.check_pages())?;
+        engine.observer.event(Event::Advance { rows: stored.rows(), bytes: shard.bytes });
+        let columns = collect.empty_columns();
+        let summary = summary(opened, (collect, basis), stored.rows(), &columns)?;
+        return Ok(Outcome::Done { summary, columns, cached: None });
+    }
     let mut columns = collect.empty_columns();
     let mut strata = ShardStrata::new(collect.stratify.len());
     let mut reservation = engine.budget.reserve("the columns' statistics", 0)?;
@@ -215,18 +236,29 @@ pub fn shard(
     if let Some(fields) = windows.widened() {
         return Ok(Outcome::Widened(fields));
     }
-    let encoded = bincode::serde::encode_to_vec(&columns, bincode::config::standard());
-    let summary = ShardSummary {
+    let learned = summary(opened, (collect, basis), rows, &columns)?;
+    let summary = ShardSummary { missing_label, content: windows.content(), strata: strata.finish(), ..learned };
+    Ok(Outcome::Done { summary, columns, cached })
+}
+
+/// The summary of a shard without strata.
+fn summary(
+    opened: &Opened,
+    (collect, basis): (&Collect, &Basis),
+    rows: u64,
+    columns: &[ColumnSummary],
+) -> Result<ShardSummary> {
+    let encoded = bincode::serde::encode_to_vec(columns, bincode::config::standard());
+    Ok(ShardSummary {
         rows,
-        missing_label,
+        missing_label: 0,
         basis: basis.clone(),
-        content: windows.content(),
+        content: None,
         fields: opened.fields().iter().map(|(name, data_type)| (name.clone(), data_type.to_string())).collect(),
         read_as: type_names(&collect.schema),
-        strata: strata.finish(),
+        strata: Vec::new(),
         columns: encoded.map_err(|e| Error::failed("encoding a summary", e))?,
-    };
-    Ok(Outcome::Done { summary, columns, cached })
+    })
 }
 
 impl ShardSummary {

@@ -105,6 +105,14 @@ impl Opened {
         }
     }
 
+    /// How a Parquet shard's row groups lie.
+    pub fn layout(&self) -> Option<parquet::copy::Layout> {
+        match self {
+            Self::Parquet(shard) => Some(shard.layout()),
+            Self::Text(_) => None,
+        }
+    }
+
     /// Number of rows, when it is known without reading them.
     pub fn rows(&self) -> Option<u64> {
         match self {
@@ -266,7 +274,7 @@ impl Chunk {
     }
 }
 
-fn panic_text(panic: &(dyn std::any::Any + Send)) -> String {
+pub(crate) fn panic_text(panic: &(dyn std::any::Any + Send)) -> String {
     panic
         .downcast_ref::<String>()
         .cloned()

@@ -1,6 +1,9 @@
 //! Pass two: every shard is read again, column by column; each column is transformed, parted by split, and encoded on
 //! its own, and the row groups that come out are written in row order. A function of the plan and the shards alone.
 
+/// Row groups as they are.
+pub mod stored;
+
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::mpsc::{SyncSender, sync_channel};
@@ -56,34 +59,45 @@ pub fn parts<'a>(
     destination: Destination<'_>,
     mut open: impl FnMut(usize) -> Result<ShardRows<'a>>,
 ) -> Result<Vec<SealedPart>> {
-    let planned = remaining.parts();
-    let schema = Arc::new(plan.pipeline.output_schema());
     let what = "writing: the rows in flight and the open row groups of all splits";
     let _held = engine.budget.reserve(what, needed_bytes(engine, plan, recipe))?;
-    let format = match recipe.output.format {
-        OutputFormat::Parquet => Format::Parquet(parquet::Format::new(
-            schema,
-            recipe.output.compression(),
-            &plan.dictionary,
-            plan.splits.len(),
-        )?),
-        format => Format::Text(text::Format { schema, format, compression: recipe.output.compression() }),
-    };
+    let format = format(recipe, plan)?;
+    with_writer(destination, &format, remaining.parts(), |sender| {
+        let mut writer = Writer::new(engine, plan, remaining, input, &format)?;
+        for (at, shard) in plan.shards.iter().enumerate() {
+            if remaining.needs(at) {
+                writer.shard(at, &mut open(at)?, sender)?;
+            } else {
+                engine.observer.event(Event::Advance { rows: shard.rows, bytes: shard.bytes });
+            }
+            engine.observer.event(Event::Shard { name: &shard.name });
+        }
+        Ok(())
+    })
+}
+
+fn format(recipe: &Recipe, plan: &Plan) -> Result<Format> {
+    let schema = Arc::new(plan.pipeline.output_schema());
+    let compression = recipe.output.compression();
+    Ok(match recipe.output.format {
+        OutputFormat::Parquet => {
+            Format::Parquet(parquet::Format::new(schema, compression, &plan.dictionary, plan.splits.len())?)
+        }
+        format => Format::Text(text::Format { schema, format, compression }),
+    })
+}
+
+/// Writes what `produce` sends to the planned parts.
+fn with_writer(
+    destination: Destination<'_>,
+    format: &Format,
+    planned: &[PlannedPart],
+    produce: impl FnOnce(&SyncSender<Piece>) -> Result<()>,
+) -> Result<Vec<SealedPart>> {
     std::thread::scope(|scope| {
         let (sender, receiver) = sync_channel::<Piece>(WAITING_PIECES);
-        let format = &format;
         let writing = scope.spawn(move || parts::write(destination, format, planned, &receiver));
-        let produced = Writer::new(engine, plan, remaining, input, format).and_then(|mut writer| {
-            for (at, shard) in plan.shards.iter().enumerate() {
-                if remaining.needs(at) {
-                    writer.shard(at, &mut open(at)?, &sender)?;
-                } else {
-                    engine.observer.event(Event::Advance { rows: shard.rows, bytes: shard.bytes });
-                }
-                engine.observer.event(Event::Shard { name: &shard.name });
-            }
-            Ok(())
-        });
+        let produced = produce(&sender);
         drop(sender);
         let sealed = writing.join().unwrap_or_else(|_| Err(Error::failed("writing the parts", "the thread panicked")));
         match (produced, sealed) {

@@ -19,6 +19,7 @@ use crate::plan::Merged;
 use crate::preview;
 use crate::scan::Collect;
 use crate::schema::{self, ShardFields};
+use crate::source::parquet::copy::Layout;
 use crate::source::{Chunk, Opened, Shard, discover};
 use crate::spec::Mode;
 use crate::store::{ShardRecord, StateStore};
@@ -29,6 +30,8 @@ pub(super) struct Surveyed {
     pub(super) fields: Arc<ShardFields>,
     pub(super) fingerprint: u128,
     pub(super) rows: Option<u64>,
+    /// How a Parquet shard's row groups lie, where they might be copied.
+    pub(super) layout: Option<Layout>,
 }
 
 /// What is done about shards in the state whose results do not serve.
@@ -94,6 +97,7 @@ impl Job {
                 fields: Arc::new(opened.fields()),
                 fingerprint: opened.fingerprint(),
                 rows: opened.rows(),
+                layout: opened.layout().filter(|_| self.changes_nothing()),
                 shard,
             })
         };
@@ -133,7 +137,9 @@ impl Job {
         loop {
             let unified =
                 schema::unify(surveyed.iter().map(|s| (s.shard.name.as_str(), s.fields.as_ref())), &self.recipe.input)?;
-            let collect = Collect::new(&self.recipe, &unified)?;
+            let mut collect = Collect::new(&self.recipe, &unified)?;
+            collect.copied = self.copies(&surveyed, &unified)?;
+            collect.statistics = self.needs_statistics(collect.copied);
             // The types of text are not settled before all of it was read.
             if rows.is_some() {
                 preview::refuse_misfits(&self.recipe, &schema::settled(&unified))?;

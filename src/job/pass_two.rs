@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::collections::VecDeque;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Instant;
 
 use hashbrown::{HashMap, HashSet};
@@ -21,7 +22,8 @@ use crate::sink::parts::Destination;
 use crate::sink::space;
 use crate::sink::staging::Target;
 use crate::sink::{SealedPart, Staging, metadata};
-use crate::source::{Chunk, Opened, SourceOptions};
+use crate::source::parquet::ParquetShard;
+use crate::source::{Chunk, Opened, Shard, SourceOptions};
 use crate::spec::{MetadataFormat, Mode};
 use crate::store::lock::Lock;
 use crate::store::{LedgerReader, PartRecord, ShardRecord, StateStore};
@@ -74,7 +76,12 @@ impl Job {
         let note_sealed = |part: &SealedPart| store.commit_part(record_of(part)?);
         let destination = Destination { disk: &engine.disk, directory: staging.path(), sealed: &note_sealed };
         let schema = &scanned.collect.schema;
-        let written = write::parts(engine, &self.recipe, &plan, &remaining, schema, destination, open);
+        let written = if plan.copied {
+            let open = |at: usize| self.stored_shard(&scanned, &plan, &options, at);
+            write::stored::parts(engine, &self.recipe, &plan, &remaining, destination, open)
+        } else {
+            write::parts(engine, &self.recipe, &plan, &remaining, schema, destination, open)
+        };
         let written = written.map_err(|error| self.forget_unreadable(store, &scanned, error))?;
         let sealed = in_order(&planned, &intact, written);
         engine.observer.event(Event::End { pass: Pass::Write });
@@ -161,6 +168,21 @@ impl Job {
             Ok(())
         };
         Ok(ShardRows { shard, content: scanned.contents[at], windows, routes: Box::new(routes) })
+    }
+
+    fn stored_shard<'a>(
+        &self,
+        scanned: &'a Scanned,
+        plan: &Plan,
+        options: &SourceOptions,
+        at: usize,
+    ) -> Result<(&'a Shard, Arc<ParquetShard>)> {
+        let shard = &scanned.surveyed[at].shard;
+        shard.check_unchanged()?;
+        match Opened::open(shard, options, None)? {
+            Opened::Parquet(stored) if stored.footer_hash() == plan.shards[at].fingerprint => Ok((shard, stored)),
+            Opened::Parquet(_) | Opened::Text(_) => Err(shard.changed()),
+        }
     }
 
     pub(super) fn publish(

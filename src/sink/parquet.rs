@@ -19,7 +19,7 @@ use arrow::compute::{TakeOptions, take};
 use arrow::datatypes::{Schema, SchemaRef};
 use arrow::error::ArrowError;
 use parquet::arrow::{ArrowSchemaConverter, add_encoded_arrow_schema_to_metadata};
-use parquet::basic::{Compression as Codec, ZstdLevel};
+use parquet::basic::{Compression as Codec, CompressionCodec, ZstdLevel};
 use parquet::errors::ParquetError;
 use parquet::file::properties::{EnabledStatistics, WriterProperties, WriterPropertiesPtr};
 use parquet::schema::types::{ColumnDescPtr, ColumnPath, SchemaDescriptor};
@@ -82,6 +82,11 @@ impl Format {
     /// The Parquet schema of the parts.
     pub fn descriptor(&self) -> &SchemaDescriptor {
         &self.descriptor
+    }
+
+    /// The compression of all column chunks, as a footer names it.
+    pub fn codec(&self) -> CompressionCodec {
+        self.compression.into()
     }
 
     /// What one thread needs to encode.

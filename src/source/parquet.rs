@@ -3,6 +3,7 @@
 //! the width of the table, and any column of any row group can be decoded on any thread.
 
 mod bytes;
+pub mod copy;
 mod flat;
 mod levels;
 mod library;

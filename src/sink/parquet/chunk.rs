@@ -16,6 +16,8 @@ use parquet::file::statistics::Statistics;
 use parquet::file::writer::{SerializedPageWriter, SerializedRowGroupWriter, TrackedWrite};
 use parquet::schema::types::ColumnDescPtr;
 
+use crate::source::parquet::copy::StoredChunk;
+
 /// One column of a row group, encoded.
 pub enum EncodedChunk {
     /// By our encoder.
@@ -27,6 +29,8 @@ pub enum EncodedChunk {
     },
     /// By the library's encoder.
     Library(ArrowColumnChunk),
+    /// By whoever wrote the shard.
+    Stored(StoredChunk),
 }
 
 impl EncodedChunk {
@@ -35,6 +39,7 @@ impl EncodedChunk {
         match self {
             Self::Pages { close, .. } => close.rows_written,
             Self::Library(chunk) => chunk.close().rows_written,
+            Self::Stored(chunk) => chunk.rows(),
         }
     }
 
@@ -46,6 +51,7 @@ impl EncodedChunk {
         match self {
             Self::Pages { pages, close } => group.append_column(&Pages(pages), *close),
             Self::Library(chunk) => chunk.append_to_row_group(group),
+            Self::Stored(chunk) => group.append_column(&chunk, chunk.close()),
         }
     }
 }

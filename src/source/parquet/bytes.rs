@@ -25,13 +25,24 @@ pub(super) enum ChunkBytes {
 impl ChunkBytes {
     pub(super) fn new(shard: &Arc<ParquetShard>, meta: &ColumnChunkMetaData) -> ParquetResult<Self> {
         let (start, length) = meta.byte_range();
-        let file_end = shard.file.metadata()?.len();
-        let end = start.checked_add(length).filter(|end| *end <= file_end);
-        let end = end.ok_or_else(|| ParquetError::EOF("a column chunk reaches beyond the end of the file".into()))?;
+        let end = Self::end(shard, meta)?;
         if length > READ_WHOLE {
             return Ok(Self::Paged { shard: Arc::clone(shard), end });
         }
         Ok(Self::Whole { start, bytes: read_range(&shard.file, start, length as usize)? })
+    }
+
+    /// The same, read only where it is asked for.
+    pub(super) fn paged(shard: &Arc<ParquetShard>, meta: &ColumnChunkMetaData) -> ParquetResult<Self> {
+        let end = Self::end(shard, meta)?;
+        Ok(Self::Paged { shard: Arc::clone(shard), end })
+    }
+
+    fn end(shard: &ParquetShard, meta: &ColumnChunkMetaData) -> ParquetResult<u64> {
+        let (start, length) = meta.byte_range();
+        let file_end = shard.file.metadata()?.len();
+        let end = start.checked_add(length).filter(|end| *end <= file_end);
+        end.ok_or_else(|| ParquetError::EOF("a column chunk reaches beyond the end of the file".into()))
     }
 
     fn beyond() -> ParquetError {
@@ -92,10 +103,10 @@ impl ChunkReader for ChunkBytes {
 }
 
 /// Reads a shard's file from a place on, without moving a cursor that others share.
-struct FileFrom {
-    shard: Arc<ParquetShard>,
-    at: u64,
-    end: u64,
+pub(super) struct FileFrom {
+    pub(super) shard: Arc<ParquetShard>,
+    pub(super) at: u64,
+    pub(super) end: u64,
 }
 
 impl Read for FileFrom {
