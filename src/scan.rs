@@ -434,3 +434,20 @@ fn too_many_values(engine: &Engine<'_>, collect: &Collect, columns: &[ColumnSumm
         advice: format!(", or take column `{name}` out of the encoders and imputers"),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use arrow::array::{DictionaryArray, Float64Array, Int32Array};
+
+    use super::*;
+
+    #[test]
+    fn a_label_is_missing_under_its_code_as_in_its_row() {
+        let values = Float64Array::from(vec![Some(1.0), Some(f64::NAN), None]);
+        let codes = Int32Array::from(vec![Some(0), None, Some(1), Some(2), Some(0)]);
+        let array: ArrayRef = Arc::new(DictionaryArray::<Int32Type>::new(codes, Arc::new(values)));
+        let mut present = vec![true];
+        append_present(&array, &mut present);
+        assert_eq!(present, [true, true, false, false, false, true]);
+    }
+}

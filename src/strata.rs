@@ -265,3 +265,30 @@ fn by_value(data_type: &DataType, a: Option<&str>, b: Option<&str>) -> Ordering 
     }
     a.cmp(b)
 }
+
+#[cfg(test)]
+mod tests {
+    use arrow::array::{DictionaryArray, Float64Array, Int32Array};
+
+    use super::*;
+
+    #[test]
+    fn codes_have_the_ids_of_their_values() {
+        let values: ArrayRef =
+            Arc::new(Float64Array::from(vec![Some(7.0), Some(f64::NAN), Some(0.5), None, Some(-0.0)]));
+        let codes = [Some(2), None, Some(2), Some(1), Some(4), Some(3), Some(2)];
+        let array: ArrayRef =
+            Arc::new(DictionaryArray::<Int32Type>::new(Int32Array::from(codes.to_vec()), Arc::clone(&values)));
+        let plain = arrow::compute::cast(&array, &DataType::Float64).expect("floats");
+        let (mut of_codes, mut of_values) = (Ids::default(), Ids::default());
+        // Two arrays of one dictionary, then one of another.
+        of_codes.append(&array.slice(0, 3)).expect("ids");
+        of_codes.append(&array.slice(3, 4)).expect("ids");
+        of_codes
+            .append(&DictionaryArray::<Int32Type>::new(Int32Array::from(vec![0]), values.slice(2, 1)))
+            .expect("ids");
+        of_values.append(&plain).expect("ids");
+        of_values.append(&plain.slice(0, 1)).expect("ids");
+        assert_eq!((of_codes.values, of_codes.rows), (of_values.values, of_values.rows));
+    }
+}
