@@ -178,7 +178,11 @@ impl Job {
         let Progress { records, merging, .. } = progress;
         let there: Vec<usize> = (0..records.len()).filter(|at| records[*at].is_some() && !merging.has(*at)).collect();
         let mut reasons = Vec::new();
-        for some in there.chunks(engine.threads() * 4) {
+        // One more than is merged anyway needs room.
+        let each = collect.schema.fields().len() as u64 * MOST_COLUMN_BYTES;
+        let room = engine.budget.try_reserve(each * engine.threads() as u64);
+        let at_once = if room.is_some() { engine.threads() } else { 1 };
+        for some in there.chunks(at_once) {
             let to_read: Vec<&ShardRecord> = some.iter().filter_map(|at| records[*at].as_ref()).collect();
             for (&at, found) in some.iter().zip(self.read_found(engine, store, collect, &to_read)?) {
                 match found {
@@ -255,3 +259,6 @@ impl Job {
         }
     }
 }
+
+/// What a column's summary without its values takes at the most, in bytes.
+const MOST_COLUMN_BYTES: u64 = 24 << 10;

@@ -117,10 +117,12 @@ fn a_job_has_its_state_and_its_output_alone_until_it_dies() {
     let job = slow();
     let mut running = Running::start(&job, &[]);
     running.wait_for("scan", 5);
+    // It holds what it has for as long as the test likes.
+    running.signal(Signal::STOP);
     let holder = format!("in use by process {}", running.pid());
     job.fails(&["run", job.recipe(), "--state", "other.state"], 4, &["out", &holder]);
     job.fails(&["write", job.recipe(), "--state", "other.state"], 4, &["out", &holder]);
-    job.fails(&["run", job.recipe(), "-o", "other"], 4, &["out.state", &holder]);
+    job.fails(&["run", job.recipe(), "-o", "other", "--state", "out.state"], 4, &["out.state", &holder]);
     job.fails(&["inspect", "out.state"], 4, &[&holder]);
     running.child.kill().expect("killed");
     running.end();
