@@ -4,7 +4,7 @@
 use std::collections::VecDeque;
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::mpsc::{SyncSender, sync_channel};
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 
 use arrow::array::{ArrayRef, UInt32Array};
 use arrow::compute::{TakeOptions, take};
@@ -67,15 +67,17 @@ pub fn parts<'a>(
         let (sender, receiver) = sync_channel::<Piece>(WAITING_PIECES);
         let (format, planned) = (&format, &planned);
         let writing = scope.spawn(move || parts::write(directory, format, planned, &receiver));
-        let produced = Writer::new(engine, plan, input, format).and_then(|mut writer| {
-            for at in 0..plan.shards.len() {
-                let mut rows = open(at)?;
-                writer.shard(at, &mut rows, &sender)?;
-                engine.observer.event(Event::Shard { name: &plan.shards[at].name });
-            }
-            Ok(())
+        let produced = Writer::new(engine, plan, input, format).and_then(|writer| {
+            // While the lanes have one window, the next is read and its rows are routed.
+            let (to_lanes, windows) = sync_channel::<Routed>(0);
+            let working = scope.spawn(move || writer.run(&windows, &sender));
+            let read = (0..plan.shards.len())
+                .try_for_each(|at| open(at).and_then(|mut rows| read_shard(engine, plan, at, &mut rows, &to_lanes)));
+            drop(to_lanes);
+            let worked = working.join().unwrap_or_else(|_| Err(Error::failed("writing", "the thread panicked")));
+            // What the lanes failed at was read before whatever failed to be read.
+            worked.and(read)
         });
-        drop(sender);
         let sealed = writing.join().unwrap_or_else(|_| Err(Error::failed("writing the parts", "the thread panicked")));
         match (produced, sealed) {
             // A disk that refuses stops the columns' work too; its own error says why.
@@ -112,6 +114,80 @@ fn open_bytes(plan: &Plan, recipe: &Recipe) -> u64 {
     open * plan.output_row_bytes()
 }
 
+/// What is read of the shards, in order.
+enum Routed {
+    /// Rows, and where they go.
+    Window {
+        window: Window,
+        /// By chunk.
+        routes: Vec<Routes>,
+        rows: u64,
+    },
+    /// A shard is read.
+    End { shard: usize },
+}
+
+/// For each batch of a chunk and each split, the rows of the batch that go there; nothing when all do.
+type Routes = Vec<Vec<Option<UInt32Array>>>;
+
+/// Reads the windows of the shard at a position of the plan and routes their rows.
+fn read_shard(
+    engine: &Engine<'_>,
+    plan: &Plan,
+    at: usize,
+    rows: &mut ShardRows<'_>,
+    to_lanes: &SyncSender<Routed>,
+) -> Result<()> {
+    let planned = &plan.shards[at];
+    let hand_over = |routed| to_lanes.send(routed).map_err(|_| Error::failed(GONE, "it is gone"));
+    let mut read = 0;
+    let mut pending = VecDeque::new();
+    while let Some(window) = rows.windows.next(engine)? {
+        let count: usize = window.chunks.iter().map(Chunk::rows).sum();
+        read += count as u64;
+        if read > planned.rows {
+            break;
+        }
+        (rows.routes)(count, &mut pending)?;
+        if pending.len() < count {
+            let what = format!("the ledger of shard {} has fewer rows than the shard", planned.name);
+            return Err(Error::Damaged { what, source: None });
+        }
+        let routes = window.chunks.iter().map(|chunk| route(chunk, plan.splits.len(), &mut pending)).collect();
+        hand_over(Routed::Window { window, routes, rows: count as u64 })?;
+    }
+    if read != planned.rows || rows.windows.widened().is_some() {
+        let message =
+            "the shard is not the one that pass one read; leave the input alone while a job runs, then run again";
+        return Err(Error::data(Site::shard(&planned.name), message));
+    }
+    hand_over(Routed::End { shard: at })
+}
+
+/// Row numbers by batch and split.
+fn route(chunk: &Chunk, splits: usize, pending: &mut VecDeque<u8>) -> Routes {
+    let rows = chunk.rows();
+    let mut routes = &pending.make_contiguous()[..rows];
+    let batch = |rows: usize| {
+        let (batch, rest) = routes.split_at(rows);
+        routes = rest;
+        let mut counts = [0; DROPPED as usize + 1];
+        batch.iter().for_each(|route| counts[usize::from(*route)] += 1);
+        // One more for the rows in no split, which saves a branch a row.
+        let mut indices: Vec<Vec<u32>> = counts[..splits].iter().map(|count| Vec::with_capacity(*count)).collect();
+        indices.push(Vec::new());
+        for (row, route) in (0..).zip(batch) {
+            indices[usize::from(*route).min(splits)].push(row);
+        }
+        indices.truncate(splits);
+        let whole = |indices: Vec<u32>| (indices.len() < rows).then(|| UInt32Array::from(indices));
+        indices.into_iter().map(whole).collect()
+    };
+    let routed = chunk.batches().into_iter().map(batch).collect();
+    pending.drain(..rows);
+    routed
+}
+
 /// Everything that is open while rows are written.
 struct Writer<'a> {
     engine: &'a Engine<'a>,
@@ -126,6 +202,8 @@ struct Writer<'a> {
 /// A lane with the encoders of its output columns; none for text.
 struct OpenLane<'a> {
     lane: &'a Lane,
+    /// Bytes of its column: about how much work it is.
+    weight: u64,
     /// Positions of its slots among the output's columns.
     outputs: Vec<usize>,
     encoders: Vec<ColumnEncoder>,
@@ -139,9 +217,6 @@ struct LaneOutput {
     arrays: Vec<Vec<Vec<ArrayRef>>>,
 }
 
-/// For each batch of a chunk and each split, the rows of the batch that go there; nothing when all do.
-type Routes = Vec<Vec<Option<UInt32Array>>>;
-
 impl<'a> Writer<'a> {
     fn new(engine: &'a Engine<'a>, plan: &'a Plan, input: &'a SchemaRef, format: &'a Format) -> Result<Self> {
         let row_group_rows = match format {
@@ -150,17 +225,9 @@ impl<'a> Writer<'a> {
         };
         let cut = |rows: u64| Cut { rows, shard_rows: plan.shard_rows, row_group_rows };
         let cuts: Vec<Cut> = plan.splits.iter().map(|split| cut(split.rows)).collect();
+        let mut outputs = outputs_by_lane(plan);
         let lanes = plan.pipeline.lanes.iter().enumerate().map(|(at, lane)| {
-            let mut outputs: Vec<(usize, usize)> = plan
-                .pipeline
-                .output
-                .iter()
-                .enumerate()
-                .filter(|(_, c)| c.lane == at)
-                .map(|(position, c)| (c.slot, position))
-                .collect();
-            outputs.sort_unstable();
-            let outputs: Vec<usize> = outputs.into_iter().map(|(_, position)| position).collect();
+            let outputs = std::mem::take(&mut outputs[at]);
             let encoders = match format {
                 Format::Parquet(format) => outputs
                     .iter()
@@ -168,7 +235,7 @@ impl<'a> Writer<'a> {
                     .collect::<Result<_>>()?,
                 Format::Text(_) => Vec::new(),
             };
-            Ok(OpenLane { lane, outputs, encoders })
+            Ok(OpenLane { lane, weight: plan.facts[lane.input].bytes, outputs, encoders })
         });
         let text = match format {
             Format::Text(_) => cuts.iter().enumerate().map(|(split, cut)| text::SplitRows::new(split, *cut)).collect(),
@@ -177,63 +244,43 @@ impl<'a> Writer<'a> {
         Ok(Self { lanes: lanes.collect::<Result<_>>()?, engine, plan, input, format, text })
     }
 
-    fn shard(&mut self, at: usize, rows: &mut ShardRows<'_>, sender: &SyncSender<Piece>) -> Result<()> {
-        let planned = &self.plan.shards[at];
-        let mut read = 0;
-        let mut pending = VecDeque::new();
-        while let Some(window) = rows.windows.next(self.engine)? {
-            let count: usize = window.chunks.iter().map(Chunk::rows).sum();
-            read += count as u64;
-            if read > planned.rows {
-                break;
+    fn run(mut self, windows: &Receiver<Routed>, sender: &SyncSender<Piece>) -> Result<()> {
+        for routed in windows {
+            match routed {
+                Routed::Window { window, routes, rows } => {
+                    let outputs = self.lanes(&window, &routes)?;
+                    self.send(outputs, sender)?;
+                    self.engine.observer.event(Event::Advance { rows, bytes: window.bytes });
+                }
+                Routed::End { shard } => {
+                    self.engine.observer.event(Event::Shard { name: &self.plan.shards[shard].name });
+                }
             }
-            (rows.routes)(count, &mut pending)?;
-            let routes: Vec<Routes> = window.chunks.iter().map(|chunk| self.route(chunk, &mut pending)).collect();
-            let outputs = self.lanes(&window, &routes)?;
-            self.send(outputs, sender)?;
-            self.engine.observer.event(Event::Advance { rows: count as u64, bytes: window.bytes });
-        }
-        if read != planned.rows || rows.windows.widened().is_some() {
-            let message =
-                "the shard is not the one that pass one read; leave the input alone while a job runs, then run again";
-            return Err(Error::data(Site::shard(&planned.name), message));
         }
         Ok(())
     }
 
-    /// Row numbers by batch and split.
-    fn route(&self, chunk: &Chunk, pending: &mut VecDeque<u8>) -> Routes {
-        let splits = self.plan.splits.len();
-        let batch = |rows: usize| {
-            let mut indices: Vec<Vec<u32>> = vec![Vec::new(); splits];
-            for (row, route) in (0..rows as u32).zip(pending.drain(..rows)) {
-                if route != DROPPED {
-                    indices[route as usize].push(row);
-                }
-            }
-            let whole = |indices: Vec<u32>| (indices.len() < rows).then(|| UInt32Array::from(indices));
-            indices.into_iter().map(whole).collect()
-        };
-        chunk.batches().into_iter().map(batch).collect()
-    }
-
+    /// What every lane makes of a window. The heaviest are begun first: a light one is soon done when all others are.
     fn lanes(&mut self, window: &Window, routes: &[Routes]) -> Result<Vec<LaneOutput>> {
         let (input, format) = (self.input, self.format);
         let parting = Parting { window, routes, splits: self.plan.splits.len() };
-        self.engine.pool.install(|| match format {
-            Format::Parquet(format) => self
-                .lanes
-                .par_iter_mut()
+        let mut lanes: Vec<(usize, &mut OpenLane<'_>)> = self.lanes.iter_mut().enumerate().collect();
+        lanes.sort_by_key(|(_, lane)| std::cmp::Reverse(lane.weight));
+        let lanes = lanes.into_iter().par_bridge();
+        let mut outputs: Vec<(usize, Result<LaneOutput>)> = self.engine.pool.install(|| match format {
+            Format::Parquet(format) => lanes
                 .map_init(
                     || format.encoding(),
-                    |encoding, lane| match encoding {
-                        Ok(encoding) => lane.encode(&parting, input, format, encoding),
-                        Err(e) => Err(Error::failed("encoding", e.to_string())),
+                    |encoding, (at, lane)| match encoding {
+                        Ok(encoding) => (at, lane.encode(&parting, input, format, encoding)),
+                        Err(e) => (at, Err(Error::failed("encoding", e.to_string()))),
                     },
                 )
                 .collect(),
-            Format::Text(_) => self.lanes.par_iter_mut().map(|lane| lane.part(&parting, input)).collect(),
-        })
+            Format::Text(_) => lanes.map(|(at, lane)| (at, lane.part(&parting, input))).collect(),
+        });
+        outputs.sort_unstable_by_key(|(at, _)| *at);
+        outputs.into_iter().map(|(_, output)| output).collect()
     }
 
     fn send(&mut self, outputs: Vec<LaneOutput>, sender: &SyncSender<Piece>) -> Result<()> {
@@ -285,6 +332,19 @@ impl<'a> Writer<'a> {
         }
         columns
     }
+}
+
+/// Positions of the slots of every lane among the output's columns.
+fn outputs_by_lane(plan: &Plan) -> Vec<Vec<usize>> {
+    let mut outputs: Vec<Vec<(usize, usize)>> = vec![Vec::new(); plan.pipeline.lanes.len()];
+    for (position, column) in plan.pipeline.output.iter().enumerate() {
+        outputs[column.lane].push((column.slot, position));
+    }
+    let in_order = |mut outputs: Vec<(usize, usize)>| {
+        outputs.sort_unstable();
+        outputs.into_iter().map(|(_, position)| position).collect()
+    };
+    outputs.into_iter().map(in_order).collect()
 }
 
 fn send(sender: &SyncSender<Piece>, piece: Piece) -> Result<()> {
