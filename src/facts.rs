@@ -56,8 +56,8 @@ impl ColumnFacts {
                 top = vocabulary.into_iter().take(TOP).map(|(value, rows)| (value.to_string(), rows)).collect();
             }
             Values::Text(text) => {
-                let vocabulary = text.vocabulary().map(|vocabulary| vocabulary.by_frequency()).unwrap_or_default();
-                top = vocabulary.into_iter().take(TOP).map(|(value, rows)| (value.to_string(), rows)).collect();
+                let vocabulary = text.vocabulary().map(|vocabulary| vocabulary.by_frequency(TOP)).unwrap_or_default();
+                top = vocabulary.into_iter().map(|(value, rows)| (value.to_string(), rows)).collect();
             }
             Values::Bool { r#true, r#false } => {
                 top = vec![("true".to_string(), *r#true), ("false".to_string(), *r#false)];

@@ -167,35 +167,50 @@ impl ShardStrata {
     pub fn append(&mut self, ids: &[Ids], kept: Option<&[bool]>, rows: usize) -> Result<Vec<u32>> {
         let to_shard: Vec<Vec<u32>> =
             ids.iter().enumerate().map(|(column, ids)| self.adopt(column, &ids.values)).collect();
-        let mut memo: HashMap<u64, u32> = HashMap::new();
-        let mut member = vec![0; ids.len()];
+        let is_kept = |row: usize| kept.is_none_or(|kept| kept[row]);
         let mut codes = Vec::with_capacity(rows);
-        for row in 0..rows {
-            if kept.is_some_and(|kept| !kept[row]) {
-                codes.push(NO_STRATUM);
-                continue;
-            }
-            // Local ids of two columns fit one word; more columns go the slow way.
-            let short = match ids {
-                [] => Some(0),
-                [one] => Some(u64::from(one.rows[row])),
-                [one, two] => Some(u64::from(one.rows[row]) << 32 | u64::from(two.rows[row])),
-                _ => None,
-            };
-            let known = short.and_then(|short| memo.get(&short).copied());
-            let code = match known {
-                Some(code) => code,
-                None => {
-                    for (slot, (ids, to_shard)) in member.iter_mut().zip(ids.iter().zip(&to_shard)) {
-                        *slot = to_shard[ids.rows[row] as usize];
+        match ids {
+            [] | [_] => {
+                // The code of each local id; `NO_STRATUM` until it is met.
+                let mut memo = vec![NO_STRATUM; to_shard.first().map_or(1, Vec::len)];
+                for row in 0..rows {
+                    if !is_kept(row) {
+                        codes.push(NO_STRATUM);
+                        continue;
                     }
-                    let code = self.code(&member)?;
-                    short.map(|short| memo.insert(short, code));
-                    code
+                    let id = ids.first().map_or(0, |ids| ids.rows[row] as usize);
+                    if memo[id] == NO_STRATUM {
+                        memo[id] = match to_shard.first() {
+                            None => self.code(&[])?,
+                            Some(to_shard) => self.code(&[to_shard[id]])?,
+                        };
+                    }
+                    self.rows[memo[id] as usize] += 1;
+                    codes.push(memo[id]);
                 }
-            };
-            self.rows[code as usize] += 1;
-            codes.push(code);
+            }
+            several => {
+                let mut memo: HashMap<Vec<u32>, u32> = HashMap::new();
+                let mut local = vec![0; several.len()];
+                for row in 0..rows {
+                    if !is_kept(row) {
+                        codes.push(NO_STRATUM);
+                        continue;
+                    }
+                    local.iter_mut().zip(several).for_each(|(local, ids)| *local = ids.rows[row]);
+                    let code = match memo.get(local.as_slice()) {
+                        Some(code) => *code,
+                        None => {
+                            let member = local.iter().zip(&to_shard).map(|(id, to_shard)| to_shard[*id as usize]);
+                            let code = self.code(&member.collect::<Vec<_>>())?;
+                            memo.insert(local.clone(), code);
+                            code
+                        }
+                    };
+                    self.rows[code as usize] += 1;
+                    codes.push(code);
+                }
+            }
         }
         Ok(codes)
     }

@@ -135,8 +135,9 @@ pub struct TextWindows {
 
 /// Plain bytes of a block.
 const BLOCK_BYTES: u64 = 2 << 20;
-/// Bytes that a block's cells and arrays take, for each of its plain bytes.
-const BLOCK_COST: u64 = 6;
+/// Bytes that a block's cells and arrays take, for each of its plain bytes: of two windows, for one is parsed while the
+/// other is worked on.
+const BLOCK_COST: u64 = 12;
 
 impl TextWindows {
     fn new(

@@ -6,7 +6,7 @@ pub mod stored;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::sync::mpsc::{SyncSender, sync_channel};
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 
 use arrow::array::{ArrayRef, UInt32Array};
 use arrow::compute::{TakeOptions, take};
@@ -16,7 +16,7 @@ use rayon::prelude::*;
 use crate::engine::Engine;
 use crate::error::{Error, Result, Site};
 use crate::observe::Event;
-use crate::plan::{Plan, PlannedPart};
+use crate::plan::{Plan, PlannedPart, PlannedShard};
 use crate::remaining::Remaining;
 use crate::sink::parquet::{self, ColumnEncoder, Cut, EncodedChunk, Encoding};
 use crate::sink::parts::{self, Destination, Format, Piece, SealedPart};
@@ -63,16 +63,23 @@ pub fn parts<'a>(
     let _held = engine.budget.reserve(what, needed_bytes(engine, plan, recipe))?;
     let format = format(recipe, plan)?;
     with_writer(destination, &format, remaining.parts(), |sender| {
-        let mut writer = Writer::new(engine, plan, remaining, input, &format)?;
-        for (at, shard) in plan.shards.iter().enumerate() {
-            if remaining.needs(at) {
-                writer.shard(at, &mut open(at)?, sender)?;
-            } else {
-                engine.observer.event(Event::Advance { rows: shard.rows, bytes: shard.bytes });
-            }
-            engine.observer.event(Event::Shard { name: &shard.name });
-        }
-        Ok(())
+        let writer = Writer::new(engine, plan, remaining, input, &format)?;
+        std::thread::scope(|scope| {
+            // While the lanes have one window, the next is read and its rows are routed.
+            let (to_lanes, windows) = sync_channel::<Routed<'_>>(0);
+            let working = scope.spawn(move || writer.run(&windows, sender));
+            let read = plan.shards.iter().enumerate().try_for_each(|(at, planned)| {
+                if remaining.needs(at) {
+                    read_shard(engine, plan, at, open(at)?, &to_lanes)
+                } else {
+                    hand_over(&to_lanes, Routed::Passed { planned })
+                }
+            });
+            drop(to_lanes);
+            let worked = working.join().unwrap_or_else(|_| Err(Error::failed("writing", "the thread panicked")));
+            // What the lanes failed at was read before whatever failed to be read.
+            worked.and(read)
+        })
     })
 }
 
@@ -135,6 +142,98 @@ fn open_bytes(plan: &Plan, recipe: &Recipe) -> u64 {
     open * plan.output_row_bytes()
 }
 
+/// What is read of the shards, in order.
+enum Routed<'a> {
+    /// Rows, and where they go.
+    Window {
+        window: Window,
+        /// By chunk.
+        routes: Vec<Routes>,
+        rows: u64,
+    },
+    /// A shard is read.
+    End { shard: &'a Shard, name: &'a str },
+    /// A shard whose rows are all in parts that are there.
+    Passed { planned: &'a PlannedShard },
+}
+
+/// For each batch of a chunk and each split, the rows of the batch that go there; nothing when all do.
+type Routes = Vec<Vec<Option<UInt32Array>>>;
+
+/// Whether any row of a chunk goes to a split: one whose rows are all in sealed parts, or dropped, need not be decoded.
+fn goes_anywhere(routes: &Routes) -> bool {
+    routes.iter().flatten().any(|rows| rows.as_ref().is_none_or(|rows| !rows.is_empty()))
+}
+
+fn hand_over<'a>(to_lanes: &SyncSender<Routed<'a>>, routed: Routed<'a>) -> Result<()> {
+    to_lanes.send(routed).map_err(|_| Error::failed(GONE, "it is gone"))
+}
+
+/// Reads the windows of the shard at a position of the plan and routes their rows.
+fn read_shard<'a>(
+    engine: &Engine<'_>,
+    plan: &'a Plan,
+    at: usize,
+    mut rows: ShardRows<'a>,
+    to_lanes: &SyncSender<Routed<'a>>,
+) -> Result<()> {
+    let planned = &plan.shards[at];
+    let mut read = 0;
+    let mut pending = VecDeque::new();
+    while let Some(window) = rows.windows.next(engine)? {
+        let count: usize = window.chunks.iter().map(Chunk::rows).sum();
+        read += count as u64;
+        if read > planned.rows {
+            break;
+        }
+        (rows.routes)(count, &mut pending)?;
+        if pending.len() < count {
+            let what = format!("the ledger of shard {} has fewer rows than the shard", planned.name);
+            return Err(Error::Damaged { what, source: None });
+        }
+        let routed = window.chunks.into_iter().map(|chunk| {
+            let routes = route(&chunk, plan.splits.len(), &mut pending);
+            (chunk, routes)
+        });
+        let (chunks, routes) = routed.filter(|(_, routes)| goes_anywhere(routes)).unzip();
+        let window = Window { chunks, bytes: window.bytes };
+        hand_over(to_lanes, Routed::Window { window, routes, rows: count as u64 })?;
+    }
+    if read != planned.rows || rows.windows.widened().is_some() {
+        let message =
+            "the shard is not the one that pass one read; leave the input alone while a job runs, then run again";
+        return Err(Error::data(Site::shard(&planned.name), message));
+    }
+    if rows.windows.content().is_some_and(|found| rows.content != Some(found)) {
+        return Err(rows.shard.changed());
+    }
+    hand_over(to_lanes, Routed::End { shard: rows.shard, name: &planned.name })
+}
+
+/// Row numbers by batch and split.
+fn route(chunk: &Chunk, splits: usize, pending: &mut VecDeque<u8>) -> Routes {
+    let rows = chunk.rows();
+    let mut routes = &pending.make_contiguous()[..rows];
+    let batch = |rows: usize| {
+        let (batch, rest) = routes.split_at(rows);
+        routes = rest;
+        let mut counts = [0; DROPPED as usize + 1];
+        batch.iter().for_each(|route| counts[usize::from(*route)] += 1);
+        // One more for the rows in no split, which saves a branch a row.
+        let mut indices: Vec<Vec<u32>> = counts[..splits].iter().map(|count| Vec::with_capacity(*count)).collect();
+        indices.push(Vec::new());
+        for (row, route) in (0..).zip(batch) {
+            indices[usize::from(*route).min(splits)].push(row);
+        }
+        indices.truncate(splits);
+        let whole = |indices: Vec<u32>| (indices.len() < rows).then(|| UInt32Array::from(indices));
+        indices.into_iter().map(whole).collect()
+    };
+    let routed = chunk.batches().into_iter().map(batch).collect();
+    pending.drain(..rows);
+    routed
+}
+
 /// Everything that is open while rows are written.
 struct Writer<'a> {
     engine: &'a Engine<'a>,
@@ -149,6 +248,8 @@ struct Writer<'a> {
 /// A lane with the encoders of its output columns; none for text.
 struct OpenLane<'a> {
     lane: &'a Lane,
+    /// Bytes of its column: about how much work it is.
+    weight: u64,
     /// Positions of its slots among the output's columns.
     outputs: Vec<usize>,
     encoders: Vec<ColumnEncoder>,
@@ -160,14 +261,6 @@ struct LaneOutput {
     chunks: Vec<Vec<Vec<EncodedChunk>>>,
     /// By slot, then by split: the arrays, for text.
     arrays: Vec<Vec<Vec<ArrayRef>>>,
-}
-
-/// For each batch of a chunk and each split, the rows of the batch that go there; nothing when all do.
-type Routes = Vec<Vec<Option<UInt32Array>>>;
-
-/// Whether any row of a chunk goes to a split: one whose rows are all in sealed parts, or dropped, need not be decoded.
-fn goes_anywhere(routes: &Routes) -> bool {
-    routes.iter().flatten().any(|rows| rows.as_ref().is_none_or(|rows| !rows.is_empty()))
 }
 
 impl<'a> Writer<'a> {
@@ -184,17 +277,9 @@ impl<'a> Writer<'a> {
         };
         let cut = |rows: u64| Cut { rows, shard_rows: plan.shard_rows, row_group_rows };
         let cuts: Vec<Cut> = (0..plan.splits.len()).map(|split| cut(remaining.rows(split))).collect();
+        let mut outputs = outputs_by_lane(plan);
         let lanes = plan.pipeline.lanes.iter().enumerate().map(|(at, lane)| {
-            let mut outputs: Vec<(usize, usize)> = plan
-                .pipeline
-                .output
-                .iter()
-                .enumerate()
-                .filter(|(_, c)| c.lane == at)
-                .map(|(position, c)| (c.slot, position))
-                .collect();
-            outputs.sort_unstable();
-            let outputs: Vec<usize> = outputs.into_iter().map(|(_, position)| position).collect();
+            let outputs = std::mem::take(&mut outputs[at]);
             let encoders = match format {
                 Format::Parquet(format) => outputs
                     .iter()
@@ -202,7 +287,7 @@ impl<'a> Writer<'a> {
                     .collect::<Result<_>>()?,
                 Format::Text(_) => Vec::new(),
             };
-            Ok(OpenLane { lane, outputs, encoders })
+            Ok(OpenLane { lane, weight: plan.facts[lane.input].bytes, outputs, encoders })
         });
         let text = match format {
             Format::Text(_) => cuts.iter().enumerate().map(|(split, cut)| text::SplitRows::new(split, *cut)).collect(),
@@ -211,78 +296,53 @@ impl<'a> Writer<'a> {
         Ok(Self { lanes: lanes.collect::<Result<_>>()?, engine, plan, input, format, text })
     }
 
-    fn shard(&mut self, at: usize, rows: &mut ShardRows<'_>, sender: &SyncSender<Piece>) -> Result<()> {
-        let planned = &self.plan.shards[at];
-        let mut read = 0;
-        let mut pending = VecDeque::new();
-        while let Some(window) = rows.windows.next(self.engine)? {
-            let count: usize = window.chunks.iter().map(Chunk::rows).sum();
-            read += count as u64;
-            if read > planned.rows {
-                break;
-            }
-            (rows.routes)(count, &mut pending)?;
-            let routes: Vec<Routes> = window.chunks.iter().map(|chunk| self.route(chunk, &mut pending)).collect();
-            let (chunks, routes): (Vec<_>, Vec<_>) =
-                window.chunks.into_iter().zip(routes).filter(|(_, routes)| goes_anywhere(routes)).unzip();
-            let outputs = self.lanes(&Window { chunks, ..window }, &routes)?;
-            self.send(outputs, sender)?;
-            self.engine.observer.event(Event::Advance { rows: count as u64, bytes: window.bytes });
-        }
-        if read != planned.rows || rows.windows.widened().is_some() {
-            let message =
-                "the shard is not the one that pass one read; leave the input alone while a job runs, then run again";
-            return Err(Error::data(Site::shard(&planned.name), message));
-        }
-        rows.shard.check_unchanged()?;
-        match rows.windows.content() {
-            found if found.is_some() && found != rows.content => Err(rows.shard.changed()),
-            _ => Ok(()),
-        }
-    }
-
-    /// Row numbers by batch and split.
-    fn route(&self, chunk: &Chunk, pending: &mut VecDeque<u8>) -> Routes {
-        let splits = self.plan.splits.len();
-        let batch = |rows: usize| {
-            let mut indices: Vec<Vec<u32>> = vec![Vec::new(); splits];
-            for (row, route) in (0..rows as u32).zip(pending.drain(..rows)) {
-                if route != DROPPED {
-                    indices[route as usize].push(row);
+    fn run(mut self, windows: &Receiver<Routed<'_>>, sender: &SyncSender<Piece>) -> Result<()> {
+        for routed in windows {
+            match routed {
+                Routed::Window { window, routes, rows } => {
+                    let outputs = self.lanes(&window, &routes)?;
+                    self.send(outputs, sender)?;
+                    self.engine.observer.event(Event::Advance { rows, bytes: window.bytes });
+                }
+                Routed::End { shard, name } => {
+                    // Column chunks are read by the lanes, so only now is it known that they were those of pass one.
+                    shard.check_unchanged()?;
+                    self.engine.observer.event(Event::Shard { name });
+                }
+                Routed::Passed { planned } => {
+                    self.engine.observer.event(Event::Advance { rows: planned.rows, bytes: planned.bytes });
+                    self.engine.observer.event(Event::Shard { name: &planned.name });
                 }
             }
-            let whole = |indices: Vec<u32>| (indices.len() < rows).then(|| UInt32Array::from(indices));
-            indices.into_iter().map(whole).collect()
-        };
-        chunk.batches().into_iter().map(batch).collect()
+        }
+        Ok(())
     }
 
+    /// What every lane makes of a window. The heaviest are begun first: a light one is soon done when all others are.
     fn lanes(&mut self, window: &Window, routes: &[Routes]) -> Result<Vec<LaneOutput>> {
         let (engine, input, format) = (self.engine, self.input, self.format);
         let parting = Parting { window, routes, splits: self.plan.splits.len() };
-        engine.pool.install(|| match format {
-            Format::Parquet(format) => self
-                .lanes
-                .par_iter_mut()
+        let mut lanes: Vec<(usize, &mut OpenLane<'_>)> = self.lanes.iter_mut().enumerate().collect();
+        lanes.sort_by_key(|(_, lane)| std::cmp::Reverse(lane.weight));
+        let lanes = lanes.into_iter().par_bridge();
+        let mut outputs: Vec<(usize, Result<LaneOutput>)> = engine.pool.install(|| match format {
+            Format::Parquet(format) => lanes
                 .map_init(
                     || format.encoding(),
-                    |encoding, lane| {
-                        engine.go_on()?;
-                        match encoding {
-                            Ok(encoding) => lane.encode(&parting, input, format, encoding),
-                            Err(e) => Err(Error::failed("encoding", e.to_string())),
+                    |encoding, (at, lane)| match encoding {
+                        Ok(encoding) => {
+                            (at, engine.go_on().and_then(|()| lane.encode(&parting, input, format, encoding)))
                         }
+                        Err(e) => (at, Err(Error::failed("encoding", e.to_string()))),
                     },
                 )
                 .collect(),
             Format::Text(_) => {
-                let part = |lane: &mut OpenLane<'_>| {
-                    engine.go_on()?;
-                    lane.part(&parting, input)
-                };
-                self.lanes.par_iter_mut().map(part).collect()
+                lanes.map(|(at, lane)| (at, engine.go_on().and_then(|()| lane.part(&parting, input)))).collect()
             }
-        })
+        });
+        outputs.sort_unstable_by_key(|(at, _)| *at);
+        outputs.into_iter().map(|(_, output)| output).collect()
     }
 
     fn send(&mut self, outputs: Vec<LaneOutput>, sender: &SyncSender<Piece>) -> Result<()> {
@@ -335,6 +395,19 @@ impl<'a> Writer<'a> {
         }
         columns
     }
+}
+
+/// Positions of the slots of every lane among the output's columns.
+fn outputs_by_lane(plan: &Plan) -> Vec<Vec<usize>> {
+    let mut outputs: Vec<Vec<(usize, usize)>> = vec![Vec::new(); plan.pipeline.lanes.len()];
+    for (position, column) in plan.pipeline.output.iter().enumerate() {
+        outputs[column.lane].push((column.slot, position));
+    }
+    let in_order = |mut outputs: Vec<(usize, usize)>| {
+        outputs.sort_unstable();
+        outputs.into_iter().map(|(_, position)| position).collect()
+    };
+    outputs.into_iter().map(in_order).collect()
 }
 
 fn send(sender: &SyncSender<Piece>, piece: Piece) -> Result<()> {

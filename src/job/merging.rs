@@ -11,7 +11,7 @@ use crate::error::Result;
 use crate::memory::Reservation;
 use crate::plan::Merged;
 use crate::scan::{Collect, ColumnSummary, ShardSummary};
-use crate::state::Summary;
+use crate::state::{Summary, VocabularyNeed};
 use crate::strata::{self, Stratum};
 
 /// Strata of single shards that are kept over all shards; more are read from the state again.
@@ -22,6 +22,8 @@ const MOST_KEPT_STRATA: usize = 1 << 24;
 pub(super) struct Merging {
     schema: Option<SchemaRef>,
     columns: Vec<ColumnSummary>,
+    /// For each column, whether the plan will hold all its values.
+    encoded: Vec<bool>,
     /// Number of every stratum, in order of arrival, and its rows at that number.
     strata: HashMap<Vec<Option<String>>, u32>,
     strata_rows: Vec<u64>,
@@ -44,6 +46,7 @@ impl Merging {
                 shard_codes: Some(BTreeMap::new()),
                 schema: Some(Arc::clone(schema)),
                 columns: collect.empty_columns(),
+                encoded: collect.needs.iter().map(|need| *need != VocabularyNeed::Count).collect(),
                 ..Self::default()
             };
         }
@@ -83,9 +86,14 @@ impl Merging {
         number
     }
 
-    /// Counts what was merged against the budget.
+    /// Counts what was merged against the budget, and what the plan will make of it: categories with their codes, and the
+    /// tables that find them, take half as much again as the vocabulary that they come from.
     pub(super) fn hold(&mut self, engine: &Engine<'_>) -> Result<()> {
-        let columns: usize = self.columns.iter().map(|column| column.state.heap_bytes()).sum();
+        let bytes = |(column, encoded): (&ColumnSummary, &bool)| match encoded {
+            true => column.state.heap_bytes() * 5 / 2,
+            false => column.state.heap_bytes(),
+        };
+        let columns: usize = self.columns.iter().zip(&self.encoded).map(bytes).sum();
         // Twice the strata: they are ordered once all are known.
         let bytes = (columns + 2 * self.strata_bytes + self.kept_codes * size_of::<u32>()) as u64;
         let what = "the statistics of all shards";

@@ -64,10 +64,15 @@ impl Vocabulary {
         self.order().into_iter().map(|id| (self.text(id as usize), self.counts[id as usize])).collect()
     }
 
-    /// Values and counts, the most frequent first; equal counts by the bytes of the value.
-    pub fn by_frequency(&self) -> Vec<(&str, u64)> {
-        let mut values = self.sorted();
-        values.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
+    /// The `most` most frequent values and their counts, the most frequent first; equal counts by the bytes of the value.
+    pub fn by_frequency(&self, most: usize) -> Vec<(&str, u64)> {
+        let mut values: Vec<(&str, u64)> = (0..self.len()).map(|id| (self.text(id), self.counts[id])).collect();
+        let order = |a: &(&str, u64), b: &(&str, u64)| b.1.cmp(&a.1).then_with(|| a.0.cmp(b.0));
+        if most < values.len() {
+            values.select_nth_unstable_by(most, order);
+            values.truncate(most);
+        }
+        values.sort_unstable_by(order);
         values
     }
 
@@ -117,10 +122,31 @@ impl Vocabulary {
     }
 
     /// The ids by the bytes of their values.
+    //
+    // Comparing numbers that stand side by side is several times faster than comparing texts all over the arena: the bytes
+    // after those that all values begin with mostly tell two values apart.
     fn order(&self) -> Vec<u32> {
-        let mut order: Vec<u32> = (0..self.len() as u32).collect();
-        order.sort_unstable_by(|a, b| self.bytes(*a as usize).cmp(self.bytes(*b as usize)));
-        order
+        let shared = self.shared_bytes();
+        let head = |id: u32| {
+            let mut head = [0; 8];
+            let bytes = &self.bytes(id as usize)[shared..];
+            let known = bytes.len().min(8);
+            head[..known].copy_from_slice(&bytes[..known]);
+            u64::from_be_bytes(head)
+        };
+        let mut order: Vec<(u64, u32)> = (0..self.len() as u32).map(|id| (head(id), id)).collect();
+        // A head's zeros may be the value's own or missing: equal heads say nothing, others everything.
+        order.sort_unstable_by(|(a, left), (b, right)| {
+            a.cmp(b).then_with(|| self.bytes(*left as usize).cmp(self.bytes(*right as usize)))
+        });
+        order.into_iter().map(|(_, id)| id).collect()
+    }
+
+    /// How many bytes all values begin with.
+    fn shared_bytes(&self) -> usize {
+        let first = if self.is_empty() { &[] } else { self.bytes(0) };
+        let shared = |most: usize, id| first[..most].iter().zip(self.bytes(id)).take_while(|(a, b)| a == b).count();
+        (1..self.len()).fold(first.len(), shared)
     }
 }
 

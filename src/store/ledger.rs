@@ -104,12 +104,15 @@ impl LedgerWriter {
         self.buffer.extend_from_slice(&(rows as u32).to_le_bytes());
         self.buffer.extend_from_slice(&[width, 0, 0, 0]);
         self.buffer.resize(BLOCK_HEADER, 0);
-        for code in &self.codes {
-            self.buffer.extend_from_slice(&code.to_le_bytes()[..usize::from(width)]);
+        match width {
+            1 => self.buffer.extend(self.codes.iter().map(|code| *code as u8)),
+            2 => self.buffer.extend(self.codes.iter().flat_map(|code| (*code as u16).to_le_bytes())),
+            _ => self.buffer.extend(self.codes.iter().flat_map(|code| code.to_le_bytes())),
         }
-        for hash in &self.hashes {
-            self.buffer.extend_from_slice(&hash.to_le_bytes());
-        }
+        let start = self.buffer.len();
+        self.buffer.resize(start + rows * 8, 0);
+        let (places, _) = self.buffer[start..].as_chunks_mut::<8>();
+        places.iter_mut().zip(&self.hashes).for_each(|(place, hash)| *place = hash.to_le_bytes());
         let checksum = block_checksum(self.rows, &self.buffer[..8], &self.buffer[BLOCK_HEADER..]);
         self.buffer[8..BLOCK_HEADER].copy_from_slice(&checksum.to_le_bytes());
         self.file.append(&self.buffer)?;
@@ -243,11 +246,11 @@ impl LedgerReader {
     fn unpack(&mut self, rows: usize, width: usize) {
         let (codes, hashes) = self.buffer.split_at(rows * width);
         self.codes.clear();
-        self.codes.extend(codes.chunks_exact(width).map(|bytes| {
-            let mut code = [0; 4];
-            code[..width].copy_from_slice(bytes);
-            u32::from_le_bytes(code)
-        }));
+        match width {
+            1 => self.codes.extend(codes.iter().map(|byte| u32::from(*byte))),
+            2 => self.codes.extend(codes.as_chunks().0.iter().map(|bytes| u32::from(u16::from_le_bytes(*bytes)))),
+            _ => self.codes.extend(codes.as_chunks().0.iter().map(|bytes| u32::from_le_bytes(*bytes))),
+        }
         self.hashes.clear();
         let (hashes, _) = hashes.as_chunks::<8>();
         self.hashes.extend(hashes.iter().map(|bytes| u64::from_le_bytes(*bytes)));
