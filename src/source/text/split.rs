@@ -3,7 +3,7 @@
 
 use memchr::{memchr, memchr_iter, memchr2};
 
-use super::TextFormat;
+use super::{TextFormat, words};
 use crate::error::{Error, Result, Site};
 use crate::source::compression::Plain;
 
@@ -231,7 +231,7 @@ fn delimited_end(bytes: &[u8], delimiter: u8) -> End {
     let mut at = 0;
     if bytes.first() == Some(&b'"') {
         match closing_quote(bytes, 1) {
-            Some(quote) => at = quote + 1,
+            Some((quote, _)) => at = quote + 1,
             None => return End::Open,
         }
     }
@@ -243,7 +243,7 @@ fn delimited_end(bytes: &[u8], delimiter: u8) -> End {
         at = found + 1;
         if found > 0 && bytes[found - 1] == delimiter {
             match closing_quote(bytes, at) {
-                Some(quote) => at = quote + 1,
+                Some((quote, _)) => at = quote + 1,
                 None => return End::Open,
             }
         }
@@ -251,14 +251,28 @@ fn delimited_end(bytes: &[u8], delimiter: u8) -> End {
     End::Line
 }
 
-/// The quote that closes a field whose text starts at `at`; doubled ones are part of it.
-pub(super) fn closing_quote(bytes: &[u8], at: usize) -> Option<usize> {
-    let mut at = at;
+/// The quote that closes a field whose text starts at `at`, and whether there are doubled ones before it, which are part
+/// of the field.
+#[inline]
+pub(super) fn closing_quote(bytes: &[u8], at: usize) -> Option<(usize, bool)> {
+    // Most quoted fields are too short for a search to pay.
+    if let Some(word) = words::word_at(bytes, at) {
+        let quotes = words::zero_bytes(word ^ words::repeat(b'"'));
+        let quote = at + quotes.trailing_zeros() as usize / 8;
+        if quotes != 0 && bytes.get(quote + 1) != Some(&b'"') {
+            return Some((quote, false));
+        }
+    }
+    distant_quote(bytes, at)
+}
+
+fn distant_quote(bytes: &[u8], at: usize) -> Option<(usize, bool)> {
+    let (mut at, mut doubled) = (at, false);
     loop {
         let quote = at + memchr(b'"', &bytes[at..])?;
         if bytes.get(quote + 1) != Some(&b'"') {
-            return Some(quote);
+            return Some((quote, doubled));
         }
-        at = quote + 2;
+        (at, doubled) = (quote + 2, true);
     }
 }
