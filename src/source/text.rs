@@ -26,6 +26,7 @@ mod column;
 mod delimited;
 mod flat;
 mod json;
+mod marks;
 mod number;
 mod observe;
 mod read;

@@ -80,7 +80,7 @@ impl Column {
     /// The row, counted from the first of `cells`, of the first field that does not fit; the column is of no use then.
     pub(super) fn append(&mut self, cells: &Cells<'_>, at: usize) -> Result<(), usize> {
         let forced = self.forced;
-        let nulls = &mut self.valid;
+        let valid = &mut self.valid;
         let fields = cells.column(at);
         // The readers of a column that is not forced see no quoted field but where time may be read from one.
         let bare = |kind| forced || kind == Kind::Bare;
@@ -89,45 +89,45 @@ impl Column {
                 let read = if forced { value::any_boolean } else { value::boolean };
                 fill(
                     fields,
-                    nulls,
+                    valid,
                     |v| values.append(v.unwrap_or_default()),
                     |kind, field| bare(kind).then(|| read(field))?,
                 )
             }
             Values::Int32(values) => {
                 let read = |_, field: &[u8]| value::any_integer(field).and_then(|value| value.try_into().ok());
-                fill(fields, nulls, |v| values.push(v.unwrap_or_default()), read)
+                fill(fields, valid, |v| values.push(v.unwrap_or_default()), read)
             }
             Values::Int64(values) if forced => {
-                fill(fields, nulls, |v| values.push(v.unwrap_or_default()), |_, field| value::any_integer(field))
+                fill(fields, valid, |v| values.push(v.unwrap_or_default()), |_, field| value::any_integer(field))
             }
-            Values::Int64(values) => fill_numbers(cells, at, nulls, values, Short::integer, Number::integer),
+            Values::Int64(values) => fill_numbers(cells, at, valid, values, Short::integer, Number::integer),
             Values::Float32(values) => {
-                fill(fields, nulls, |v| values.push(v.unwrap_or_default()), |_, field| value::any_float32(field))
+                fill(fields, valid, |v| values.push(v.unwrap_or_default()), |_, field| value::any_float32(field))
             }
             Values::Float64(values) if forced => {
-                fill(fields, nulls, |v| values.push(v.unwrap_or_default()), |_, field| value::any_float(field))
+                fill(fields, valid, |v| values.push(v.unwrap_or_default()), |_, field| value::any_float(field))
             }
             Values::Float64(values) => {
-                fill_numbers(cells, at, nulls, values, |short| Some(short.float()), Number::exact_float)
+                fill_numbers(cells, at, valid, values, |short| Some(short.float()), Number::exact_float)
             }
             Values::Date32(values) => {
-                fill(fields, nulls, |v| values.push(v.unwrap_or_default()), |_, field| value::date(field))
+                fill(fields, valid, |v| values.push(v.unwrap_or_default()), |_, field| value::date(field))
             }
             Values::Date64(values) => {
                 let read = |_, field: &[u8]| value::date(field).map(|days| i64::from(days) * MILLIS_A_DAY);
-                fill(fields, nulls, |v| values.push(v.unwrap_or_default()), read)
+                fill(fields, valid, |v| values.push(v.unwrap_or_default()), read)
             }
             Values::Timestamp { counts, unit, zoned } => {
                 let (unit, zoned) = (*unit, *zoned);
                 fill(
                     fields,
-                    nulls,
+                    valid,
                     |v| counts.push(v.unwrap_or_default()),
                     |_, field| instant(field, unit, zoned, forced),
                 )
             }
-            Values::Text { offsets, bytes } => fill_text(fields, nulls, offsets, bytes),
+            Values::Text { offsets, bytes } => fill_text(fields, valid, offsets, bytes),
             Values::Missing { rows } => {
                 *rows += cells.rows();
                 let is_value = |(kind, field): (Kind, &[u8])| match kind {

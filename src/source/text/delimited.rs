@@ -5,7 +5,8 @@ use memchr::memchr;
 
 use super::TextFormat;
 use super::cells::{Cells, Kind};
-use super::split::{Block, blank_line, closing_quote};
+use super::marks::Marks;
+use super::split::{Block, blank_line};
 use super::words;
 use crate::error::{Error, Result, Site};
 
@@ -29,7 +30,7 @@ pub(super) struct WrongWidth {
 impl<'a> Records<'a> {
     /// From the start of `bytes`, which end with a record.
     pub(super) fn new(bytes: &'a [u8], delimiter: u8) -> Self {
-        Self { bytes, delimiter, at: 0, marks: Marks::new(bytes, delimiter) }
+        Self { bytes, delimiter, at: 0, marks: Marks::new(bytes, delimiter, b'\n') }
     }
 
     /// Byte of the block behind the record read last.
@@ -105,63 +106,29 @@ fn unescape(inside: &[u8], after: &[u8], field: &mut Vec<u8>) {
     field.extend_from_slice(after);
 }
 
-/// The delimiters and line ends of some bytes, one after the other. Fields of numbers are a few bytes long: a search
-/// that starts anew for each costs more than the search itself, so 64 bytes are compared at once and the marks found
-/// among them are kept.
-struct Marks<'a> {
-    bytes: &'a [u8],
-    delimiter: u8,
-    /// A bit for each byte behind `start` that is a mark and was not handed out.
-    found: u64,
-    start: usize,
-    /// Where the next 64 bytes start.
-    next: usize,
+/// The quote that closes a field whose text starts at `at`, and whether there are doubled ones before it, which are part
+/// of the field.
+#[inline]
+fn closing_quote(bytes: &[u8], at: usize) -> Option<(usize, bool)> {
+    // Most quoted fields are too short for a search to pay.
+    if let Some(word) = words::word_at(bytes, at) {
+        let quotes = words::zero_bytes(word ^ words::repeat(b'"'));
+        let quote = at + quotes.trailing_zeros() as usize / 8;
+        if quotes != 0 && bytes.get(quote + 1) != Some(&b'"') {
+            return Some((quote, false));
+        }
+    }
+    distant_quote(bytes, at)
 }
 
-impl<'a> Marks<'a> {
-    fn new(bytes: &'a [u8], delimiter: u8) -> Self {
-        Self { bytes, delimiter, found: 0, start: 0, next: 0 }
-    }
-
-    /// Where the next mark is; the end of the bytes when there is none.
-    #[inline]
-    fn next(&mut self) -> usize {
-        while self.found == 0 {
-            if self.next >= self.bytes.len() {
-                return self.bytes.len();
-            }
-            self.look(self.next);
+fn distant_quote(bytes: &[u8], at: usize) -> Option<(usize, bool)> {
+    let (mut at, mut doubled) = (at, false);
+    loop {
+        let quote = at + memchr(b'"', &bytes[at..])?;
+        if bytes.get(quote + 1) != Some(&b'"') {
+            return Some((quote, doubled));
         }
-        let at = self.start + self.found.trailing_zeros() as usize;
-        self.found &= self.found - 1;
-        at
-    }
-
-    /// Passes over the marks before byte `at`, which is not before the last one handed out.
-    #[inline]
-    fn skip_to(&mut self, at: usize) {
-        if at < self.next {
-            self.found &= u64::MAX.unbounded_shl((at - self.start) as u32);
-        } else {
-            self.found = 0;
-            self.next = at;
-        }
-    }
-
-    #[inline]
-    fn look(&mut self, start: usize) {
-        let rest = &self.bytes[start..];
-        self.found = match rest.first_chunk::<64>() {
-            Some(block) => words::marks(block, self.delimiter, b'\n'),
-            None => {
-                // Bytes that are made up are no marks.
-                let mut block = [0; 64];
-                block[..rest.len()].copy_from_slice(rest);
-                words::marks(&block, self.delimiter, b'\n') & !u64::MAX.unbounded_shl(rest.len() as u32)
-            }
-        };
-        self.start = start;
-        self.next = start + rest.len().min(64);
+        (at, doubled) = (quote + 2, true);
     }
 }
 
