@@ -24,12 +24,17 @@ use crate::source::compression;
 mod cells;
 mod column;
 mod delimited;
+mod flat;
 mod json;
+mod marks;
+mod number;
 mod observe;
 mod read;
 mod seen;
 mod split;
+mod validity;
 mod value;
+mod words;
 
 pub use observe::Observed;
 pub use seen::Seen;

@@ -1,6 +1,9 @@
 //! Where the fields of some rows lie: eight bytes a field, no copy of it. Fields that had to be unescaped lie in a side
 //! buffer, addressed as if it followed the block.
 
+use super::number::{self, Short};
+use super::words;
+
 /// What the format itself says of a field.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Kind {
@@ -12,12 +15,25 @@ pub(super) enum Kind {
     Quoted,
 }
 
+impl Kind {
+    const BARE: u32 = 1;
+
+    #[inline]
+    fn code(self) -> u32 {
+        match self {
+            Self::Missing => 0,
+            Self::Bare => Self::BARE,
+            Self::Quoted => 2,
+        }
+    }
+}
+
 const KIND_SHIFT: u32 = 30;
 const LENGTH_MASK: u32 = (1 << KIND_SHIFT) - 1;
 
 /// Place and kind of one field.
 #[derive(Debug, Clone, Copy)]
-struct Cell {
+pub(super) struct Cell {
     at: u32,
     /// Kind in the two highest bits, length in the others: a record's limit is far below them.
     kind_and_length: u32,
@@ -27,18 +43,15 @@ impl Cell {
     const MISSING: Self = Self { at: 0, kind_and_length: 0 };
 
     fn new(kind: Kind, at: usize, length: usize) -> Self {
-        let code = match kind {
-            Kind::Missing => 0,
-            Kind::Bare => 1,
-            Kind::Quoted => 2,
-        };
-        Self { at: at as u32, kind_and_length: (code << KIND_SHIFT) | (length as u32 & LENGTH_MASK) }
+        Self { at: at as u32, kind_and_length: (kind.code() << KIND_SHIFT) | (length as u32 & LENGTH_MASK) }
     }
 
-    fn kind(self) -> Kind {
+    /// What the format says of it.
+    #[inline]
+    pub(super) fn kind(self) -> Kind {
         match self.kind_and_length >> KIND_SHIFT {
             0 => Kind::Missing,
-            1 => Kind::Bare,
+            Kind::BARE => Kind::Bare,
             _ => Kind::Quoted,
         }
     }
@@ -131,16 +144,33 @@ impl<'a> Cells<'a> {
     /// The fields of `column`, row by row.
     #[inline]
     pub(super) fn column(&self, column: usize) -> impl Iterator<Item = (Kind, &[u8])> {
-        (0..self.rows).map(move |row| self.field(self.cells[row * self.width + column]))
+        self.places(column).map(|cell| (cell.kind(), self.field(cell)))
     }
 
+    /// Where the fields of `column` lie, row by row.
     #[inline]
-    fn field(&self, cell: Cell) -> (Kind, &[u8]) {
+    pub(super) fn places(&self, column: usize) -> impl Iterator<Item = Cell> {
+        self.cells[..self.rows * self.width].iter().skip(column).step_by(self.width.max(1)).copied()
+    }
+
+    /// The text of one field.
+    #[inline]
+    pub(super) fn field(&self, cell: Cell) -> &[u8] {
         let (at, length) = (cell.at as usize, (cell.kind_and_length & LENGTH_MASK) as usize);
-        let field = match at.checked_sub(self.bytes.len()) {
+        match at.checked_sub(self.bytes.len()) {
             None => &self.bytes[at..at + length],
             Some(at) => &self.unescaped[at..at + length],
-        };
-        (cell.kind(), field)
+        }
+    }
+
+    /// The number in a bare field of at most eight bytes, or that it is empty; nothing where that takes a closer look.
+    #[inline]
+    pub(super) fn short(&self, cell: Cell) -> Option<Short> {
+        match cell.kind_and_length.wrapping_sub(Kind::BARE << KIND_SHIFT) {
+            0 => Some(Short::MISSING),
+            1 => Short::digit(*self.bytes.get(cell.at as usize)?),
+            length @ 2..=8 => number::short(words::word_at(self.bytes, cell.at as usize)?, length),
+            _ => None,
+        }
     }
 }

@@ -6,12 +6,14 @@ use arrow::array::{
     ArrayRef, BooleanArray, Date32Array, Date64Array, Float32Array, Float64Array, Int32Array, Int64Array,
     PrimitiveArray, StringArray, new_null_array,
 };
-use arrow::array::{BooleanBufferBuilder, NullBufferBuilder, types};
+use arrow::array::{BooleanBufferBuilder, types};
 use arrow::buffer::{Buffer, OffsetBuffer, ScalarBuffer};
 use arrow::datatypes::{DataType, TimeUnit};
 
 use super::cells::{Cells, Kind};
-use super::value::{self, Number, Stamp};
+use super::number::{Number, Short, number};
+use super::validity::Validity;
+use super::value::{self, Stamp};
 use crate::error::{Error, Result};
 
 const MILLIS_A_DAY: i64 = 86_400_000;
@@ -21,7 +23,7 @@ pub(super) struct Column {
     data_type: DataType,
     forced: bool,
     values: Values,
-    nulls: NullBufferBuilder,
+    valid: Validity,
 }
 
 enum Values {
@@ -69,7 +71,7 @@ impl Column {
             DataType::Utf8 => Values::Text { offsets: vec![0], bytes: Vec::new() },
             _ => Values::Missing { rows: 0 },
         };
-        Self { data_type: data_type.clone(), forced, values, nulls: NullBufferBuilder::new(rows) }
+        Self { data_type: data_type.clone(), forced, values, valid: Validity::new(rows) }
     }
 
     /// Appends column `at` of `cells`.
@@ -78,7 +80,7 @@ impl Column {
     /// The row, counted from the first of `cells`, of the first field that does not fit; the column is of no use then.
     pub(super) fn append(&mut self, cells: &Cells<'_>, at: usize) -> Result<(), usize> {
         let forced = self.forced;
-        let nulls = &mut self.nulls;
+        let valid = &mut self.valid;
         let fields = cells.column(at);
         // The readers of a column that is not forced see no quoted field but where time may be read from one.
         let bare = |kind| forced || kind == Kind::Bare;
@@ -87,55 +89,45 @@ impl Column {
                 let read = if forced { value::any_boolean } else { value::boolean };
                 fill(
                     fields,
-                    nulls,
+                    valid,
                     |v| values.append(v.unwrap_or_default()),
                     |kind, field| bare(kind).then(|| read(field))?,
                 )
             }
             Values::Int32(values) => {
                 let read = |_, field: &[u8]| value::any_integer(field).and_then(|value| value.try_into().ok());
-                fill(fields, nulls, |v| values.push(v.unwrap_or_default()), read)
+                fill(fields, valid, |v| values.push(v.unwrap_or_default()), read)
             }
             Values::Int64(values) if forced => {
-                fill(fields, nulls, |v| values.push(v.unwrap_or_default()), |_, field| value::any_integer(field))
+                fill(fields, valid, |v| values.push(v.unwrap_or_default()), |_, field| value::any_integer(field))
             }
-            Values::Int64(values) => {
-                let read = |kind, field: &[u8]| match value::number(field) {
-                    Some(Number::Integer(value)) if kind == Kind::Bare => Some(value),
-                    _ => None,
-                };
-                fill(fields, nulls, |v| values.push(v.unwrap_or_default()), read)
-            }
+            Values::Int64(values) => fill_numbers(cells, at, valid, values, Short::integer, Number::integer),
             Values::Float32(values) => {
-                fill(fields, nulls, |v| values.push(v.unwrap_or_default()), |_, field| value::any_float32(field))
+                fill(fields, valid, |v| values.push(v.unwrap_or_default()), |_, field| value::any_float32(field))
             }
             Values::Float64(values) if forced => {
-                fill(fields, nulls, |v| values.push(v.unwrap_or_default()), |_, field| value::any_float(field))
+                fill(fields, valid, |v| values.push(v.unwrap_or_default()), |_, field| value::any_float(field))
             }
             Values::Float64(values) => {
-                let read = |kind, field: &[u8]| match kind {
-                    Kind::Bare => value::number(field)?.exact_float(),
-                    _ => None,
-                };
-                fill(fields, nulls, |v| values.push(v.unwrap_or_default()), read)
+                fill_numbers(cells, at, valid, values, |short| Some(short.float()), Number::exact_float)
             }
             Values::Date32(values) => {
-                fill(fields, nulls, |v| values.push(v.unwrap_or_default()), |_, field| value::date(field))
+                fill(fields, valid, |v| values.push(v.unwrap_or_default()), |_, field| value::date(field))
             }
             Values::Date64(values) => {
                 let read = |_, field: &[u8]| value::date(field).map(|days| i64::from(days) * MILLIS_A_DAY);
-                fill(fields, nulls, |v| values.push(v.unwrap_or_default()), read)
+                fill(fields, valid, |v| values.push(v.unwrap_or_default()), read)
             }
             Values::Timestamp { counts, unit, zoned } => {
                 let (unit, zoned) = (*unit, *zoned);
                 fill(
                     fields,
-                    nulls,
+                    valid,
                     |v| counts.push(v.unwrap_or_default()),
                     |_, field| instant(field, unit, zoned, forced),
                 )
             }
-            Values::Text { offsets, bytes } => fill_text(fields, nulls, offsets, bytes),
+            Values::Text { offsets, bytes } => fill_text(fields, valid, offsets, bytes),
             Values::Missing { rows } => {
                 *rows += cells.rows();
                 let is_value = |(kind, field): (Kind, &[u8])| match kind {
@@ -152,8 +144,8 @@ impl Column {
     ///
     /// # Errors
     /// [`Error::Failed`] when its texts are more than one array can hold.
-    pub(super) fn finish(mut self) -> Result<ArrayRef> {
-        let nulls = self.nulls.finish();
+    pub(super) fn finish(self) -> Result<ArrayRef> {
+        let nulls = self.valid.finish();
         Ok(match self.values {
             Values::Boolean(mut values) => Arc::new(BooleanArray::new(values.finish(), nulls)),
             Values::Int32(values) => Arc::new(Int32Array::new(values.into(), nulls)),
@@ -194,46 +186,73 @@ impl Column {
 #[inline]
 fn fill<'a, T>(
     fields: impl Iterator<Item = (Kind, &'a [u8])>,
-    nulls: &mut NullBufferBuilder,
+    valid: &mut Validity,
     mut push: impl FnMut(Option<T>),
     read: impl Fn(Kind, &[u8]) -> Option<T>,
 ) -> Result<(), usize> {
-    // Values that are there are counted and told to `nulls` a run at a time.
-    let mut run = 0;
     for (row, (kind, field)) in fields.enumerate() {
         let value = if kind == Kind::Missing { None } else { read(kind, field) };
-        if value.is_some() {
-            run += 1;
-        } else if kind == Kind::Missing || (kind == Kind::Bare && value::is_missing(field)) {
-            nulls.append_n_non_nulls(run);
-            nulls.append_null();
-            run = 0;
-        } else {
+        if value.is_none() && !is_null(kind, field) {
             return Err(row);
         }
+        valid.push(value.is_some());
         push(value);
     }
-    nulls.append_n_non_nulls(run);
+    Ok(())
+}
+
+/// As [`fill`], of numbers that are of the type by themselves: most are short.
+#[inline]
+fn fill_numbers<T: Copy + Default>(
+    cells: &Cells<'_>,
+    at: usize,
+    valid: &mut Validity,
+    values: &mut Vec<T>,
+    of_short: impl Fn(Short) -> Option<T>,
+    of_number: impl Fn(Number) -> Option<T>,
+) -> Result<(), usize> {
+    let start = values.len();
+    values.resize(start + cells.rows(), T::default());
+    for (row, (value, cell)) in values[start..].iter_mut().zip(cells.places(at)).enumerate() {
+        if let Some(short) = cells.short(cell)
+            && let Some(read) = of_short(short)
+        {
+            *value = read;
+            valid.push(short.present);
+            continue;
+        }
+        let (kind, field) = (cell.kind(), cells.field(cell));
+        let read = if kind == Kind::Bare { number(field).and_then(&of_number) } else { None };
+        if read.is_none() && !is_null(kind, field) {
+            return Err(row);
+        }
+        *value = read.unwrap_or_default();
+        valid.push(read.is_some());
+    }
     Ok(())
 }
 
 fn fill_text<'a>(
     fields: impl Iterator<Item = (Kind, &'a [u8])>,
-    nulls: &mut NullBufferBuilder,
+    valid: &mut Validity,
     offsets: &mut Vec<i32>,
     bytes: &mut Vec<u8>,
 ) -> Result<(), usize> {
     for (kind, field) in fields {
-        if kind == Kind::Missing || (kind == Kind::Bare && value::is_missing(field)) {
-            nulls.append_null();
-        } else {
+        let null = is_null(kind, field);
+        if !null {
             bytes.extend_from_slice(field);
-            nulls.append_non_null();
         }
+        valid.push(!null);
         // A block is far smaller than what 31 bits address.
         offsets.push(bytes.len() as i32);
     }
     Ok(())
+}
+
+#[inline]
+fn is_null(kind: Kind, field: &[u8]) -> bool {
+    kind == Kind::Missing || (kind == Kind::Bare && value::is_missing(field))
 }
 
 /// A date or timestamp as a count of `unit`. Timestamps of text are at least of microseconds: coarser columns take

@@ -5,7 +5,9 @@ use memchr::memchr;
 
 use super::TextFormat;
 use super::cells::{Cells, Kind};
-use super::split::{Block, blank_line, closing_quote};
+use super::marks::Marks;
+use super::split::{Block, blank_line};
+use super::words;
 use crate::error::{Error, Result, Site};
 
 /// Walks the records of one block.
@@ -28,7 +30,7 @@ pub(super) struct WrongWidth {
 impl<'a> Records<'a> {
     /// From the start of `bytes`, which end with a record.
     pub(super) fn new(bytes: &'a [u8], delimiter: u8) -> Self {
-        Self { bytes, delimiter, at: 0, marks: Marks::new(bytes, 0, delimiter) }
+        Self { bytes, delimiter, at: 0, marks: Marks::new(bytes, delimiter, b'\n') }
     }
 
     /// Byte of the block behind the record read last.
@@ -42,7 +44,7 @@ impl<'a> Records<'a> {
         while self.at < self.bytes.len()
             && let Some(end) = blank_line(self.bytes, self.at, true, format)
         {
-            self.marks.next();
+            self.marks.skip_to(end);
             self.at = end;
         }
         if self.at >= self.bytes.len() {
@@ -75,82 +77,59 @@ impl<'a> Records<'a> {
     }
 
     /// Appends the quoted field that opens at `open`; where it ends.
+    #[inline]
     fn quoted(&mut self, open: usize, cells: &mut Cells<'a>) -> usize {
         // The splitter refuses a file that ends inside a quoted field.
-        let close = closing_quote(self.bytes, open + 1).unwrap_or(self.bytes.len());
+        let (close, doubled) = closing_quote(self.bytes, open + 1).unwrap_or((self.bytes.len(), true));
         let behind = (close + 1).min(self.bytes.len());
-        self.marks = Marks::new(self.bytes, behind, self.delimiter);
+        self.marks.skip_to(behind);
         let end = self.marks.next();
-        let inside = &self.bytes[open + 1..close];
-        let after = &self.bytes[behind..self.without_return(behind, end)];
-        match memchr(b'"', inside) {
-            None if after.is_empty() => cells.push(Kind::Bare, open + 1, close),
-            _ => cells.push_unescaped(Kind::Bare, |field| {
-                let mut rest = inside;
-                while let Some(quote) = memchr(b'"', rest) {
-                    field.extend_from_slice(&rest[..=quote]);
-                    rest = &rest[quote + 2..];
-                }
-                field.extend_from_slice(rest);
-                field.extend_from_slice(after);
-            }),
+        let text_end = self.without_return(behind, end);
+        if text_end == behind && !doubled {
+            cells.push(Kind::Bare, open + 1, close);
+        } else {
+            let (inside, after) = (&self.bytes[open + 1..close], &self.bytes[behind..text_end]);
+            cells.push_unescaped(Kind::Bare, |field| unescape(inside, after, field));
         }
         end
     }
 }
 
-/// The delimiters and line ends of some bytes, one after the other. Fields of numbers are a few bytes long: a search
-/// that starts anew for each costs more than the search itself, so eight bytes are compared at once and the marks found
-/// among them are kept. (The exact test for zero bytes is from Warren, Hacker's Delight, 6-1.)
-struct Marks<'a> {
-    bytes: &'a [u8],
-    delimiters: u64,
-    /// The highest bit of each byte of the word that is a mark and was not handed out.
-    found: u64,
-    /// Where the word starts.
-    word: usize,
-    /// Where the next word starts.
-    next: usize,
+/// Appends what stands inside quotes, doubled ones as one, and what follows them.
+fn unescape(inside: &[u8], after: &[u8], field: &mut Vec<u8>) {
+    let mut rest = inside;
+    while let Some(quote) = memchr(b'"', rest) {
+        field.extend_from_slice(&rest[..=quote]);
+        rest = rest.get(quote + 2..).unwrap_or_default();
+    }
+    field.extend_from_slice(rest);
+    field.extend_from_slice(after);
 }
 
-const ONES: u64 = u64::from_le_bytes([1; 8]);
-const LOW_BITS: u64 = u64::from_le_bytes([0x7f; 8]);
-const LINE_ENDS: u64 = ONES * b'\n' as u64;
-
-impl<'a> Marks<'a> {
-    fn new(bytes: &'a [u8], from: usize, delimiter: u8) -> Self {
-        Self { bytes, delimiters: ONES * u64::from(delimiter), found: 0, word: from, next: from }
-    }
-
-    /// Where the next mark is; the end of the bytes when there is none.
-    #[inline]
-    fn next(&mut self) -> usize {
-        while self.found == 0 {
-            self.word = self.next;
-            let rest = &self.bytes[self.next.min(self.bytes.len())..];
-            let (word, length) = match rest.first_chunk::<8>() {
-                Some(word) => (*word, 8),
-                None if rest.is_empty() => return self.bytes.len(),
-                None => {
-                    let mut word = [0; 8];
-                    word[..rest.len()].copy_from_slice(rest);
-                    (word, rest.len())
-                }
-            };
-            self.next += length;
-            let word = u64::from_le_bytes(word);
-            self.found = zero_bytes(word ^ self.delimiters) | zero_bytes(word ^ LINE_ENDS);
-        }
-        let at = self.word + (self.found.trailing_zeros() / 8) as usize;
-        self.found &= self.found - 1;
-        at
-    }
-}
-
-/// The highest bit of every byte that is zero.
+/// The quote that closes a field whose text starts at `at`, and whether there are doubled ones before it, which are part
+/// of the field.
 #[inline]
-fn zero_bytes(word: u64) -> u64 {
-    !(((word & LOW_BITS) + LOW_BITS) | word | LOW_BITS)
+fn closing_quote(bytes: &[u8], at: usize) -> Option<(usize, bool)> {
+    // Most quoted fields are too short for a search to pay.
+    if let Some(word) = words::word_at(bytes, at) {
+        let quotes = words::zero_bytes(word ^ words::repeat(b'"'));
+        let quote = at + quotes.trailing_zeros() as usize / 8;
+        if quotes != 0 && bytes.get(quote + 1) != Some(&b'"') {
+            return Some((quote, false));
+        }
+    }
+    distant_quote(bytes, at)
+}
+
+fn distant_quote(bytes: &[u8], at: usize) -> Option<(usize, bool)> {
+    let (mut at, mut doubled) = (at, false);
+    loop {
+        let quote = at + memchr(b'"', &bytes[at..])?;
+        if bytes.get(quote + 1) != Some(&b'"') {
+            return Some((quote, doubled));
+        }
+        (at, doubled) = (quote + 2, true);
+    }
 }
 
 /// The column names in a header record: as they stand; an empty one becomes `Unnamed: N`, N its position from 0, as

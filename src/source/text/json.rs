@@ -10,18 +10,22 @@ use serde::Deserialize;
 use serde::de::{DeserializeSeed, Error as _, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
-use super::TextFormat;
 use super::cells::Kind;
 use super::split::{Block, blank_line};
+use super::{TextFormat, flat};
 use crate::error::{Error, Result, Site};
 
 /// Names to positions; keys in the order of the last object are found without hashing.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(super) struct Keys {
     names: Vec<String>,
     positions: HashMap<String, usize>,
-    /// Row, from 1, of the last object that had the key.
-    last_row: Vec<u64>,
+    /// Whether the name stands in an object as it is, without escapes.
+    plain: Vec<bool>,
+    /// The last reading of an object that met the key.
+    last_met: Vec<u64>,
+    /// Readings of objects so far.
+    readings: u64,
     /// Position of the key after the one found last.
     likely: usize,
 }
@@ -43,32 +47,51 @@ impl Keys {
 
     /// The names that stood in some object, in the order of the positions.
     pub(super) fn into_met(self) -> impl Iterator<Item = String> {
-        self.names.into_iter().zip(self.last_row).filter(|(_, row)| *row > 0).map(|(name, _)| name)
+        self.names.into_iter().zip(self.last_met).filter(|(_, reading)| *reading > 0).map(|(name, _)| name)
+    }
+
+    /// Begins an object, or one again: no key was met in it.
+    pub(super) fn begin(&mut self) {
+        self.readings += 1;
+        self.likely = 0;
+    }
+
+    /// The key that follows the last one in most objects, with its position, if its name needs no escapes.
+    #[inline]
+    pub(super) fn likely(&self) -> Option<(usize, &str)> {
+        let name = self.names.get(self.likely).filter(|_| self.plain[self.likely])?;
+        Some((self.likely, name))
     }
 
     fn add(&mut self, name: &str) -> usize {
         let at = self.names.len();
         self.positions.insert(name.to_string(), at);
         self.names.push(name.to_string());
-        self.last_row.push(0);
+        self.plain.push(!name.bytes().any(|byte| matches!(byte, b'"' | b'\\' | 0..0x20)));
+        self.last_met.push(0);
         at
     }
 
-    /// Position of `name`, a new one where it is not known; nothing when the object of row `row` had it before.
-    fn meet(&mut self, name: &str, row: u64) -> Option<usize> {
+    /// Position of `name`, a new one where it is not known; nothing when the object had it before.
+    pub(super) fn meet(&mut self, name: &str) -> Option<usize> {
         let at = match self.names.get(self.likely) {
             Some(likely) if likely == name => self.likely,
             _ => self.positions.get(name).copied().unwrap_or_else(|| self.add(name)),
         };
+        self.meet_at(at)
+    }
+
+    /// As [`Keys::meet`], of the key at a position.
+    #[inline]
+    pub(super) fn meet_at(&mut self, at: usize) -> Option<usize> {
         self.likely = at + 1;
-        let first = self.last_row[at] != row + 1;
-        self.last_row[at] = row + 1;
-        first.then_some(at)
+        let before = std::mem::replace(&mut self.last_met[at], self.readings);
+        (before != self.readings).then_some(at)
     }
 }
 
 /// One value of an object.
-#[derive(Clone, Copy)]
+#[derive(Debug, Clone, Copy)]
 pub(super) enum Value<'a> {
     /// `null`
     Null,
@@ -104,7 +127,12 @@ impl<'a> Objects<'a> {
     /// # Errors
     /// [`Error::Data`] with row and line, and the column where one is at fault: no object, no JSON, a key that stands
     /// twice, a nested value.
-    pub(super) fn read(&mut self, block: &Block, keys: &mut Keys, visit: impl FnMut(usize, Value<'a>)) -> Result<bool> {
+    pub(super) fn read(
+        &mut self,
+        block: &Block,
+        keys: &mut Keys,
+        mut visit: impl FnMut(usize, Value<'a>),
+    ) -> Result<bool> {
         let bytes = self.text.as_bytes();
         while self.at < bytes.len()
             && let Some(end) = blank_line(bytes, self.at, true, TextFormat::JsonLines)
@@ -119,31 +147,49 @@ impl<'a> Objects<'a> {
         let row = self.row;
         self.at = end + 1;
         self.row += 1;
-        keys.likely = 0;
-        let mut refused = None;
-        let mut reader = serde_json::Deserializer::from_str(&self.text[start..end]);
-        let object = Object { keys, row, refused: &mut refused, visit };
-        let outcome = object.deserialize(&mut reader).and_then(|()| reader.end());
+        let line = &self.text[start..end];
+        keys.begin();
+        if flat::object(line, keys, &mut visit) {
+            return Ok(true);
+        }
+        let outcome = parse(line, keys, &mut visit);
         let site = || Site::default().at_row(row);
-        let line = block.line_of(start);
-        match (outcome, refused) {
-            (Ok(()), _) => Ok(true),
-            (Err(_), Some((column, why))) => Err(Error::data(site().in_column(column), format!("line {line}: {why}"))),
-            (Err(error), None) => {
-                let message = format!("line {line}: not a JSON object; JSON shards hold one object a line");
+        // Counted for errors alone: it takes a look at the whole block.
+        let line = || block.line_of(start);
+        match outcome {
+            Ok(()) => Ok(true),
+            Err((_, Some((column, why)))) => {
+                Err(Error::data(site().in_column(column), format!("line {}: {why}", line())))
+            }
+            Err((error, None)) => {
+                let message = format!("line {}: not a JSON object; JSON shards hold one object a line", line());
                 Err(Error::unreadable(site(), message, error))
             }
         }
     }
 }
 
+/// The column at fault, and why.
+type Refusal = (String, &'static str);
+
+/// The plain way through an object, that knows all of JSON: hands position and value of every key to `visit`.
+pub(super) fn parse<'a>(
+    line: &'a str,
+    keys: &mut Keys,
+    visit: &mut impl FnMut(usize, Value<'a>),
+) -> std::result::Result<(), (serde_json::Error, Option<Refusal>)> {
+    keys.begin();
+    let mut refused = None;
+    let mut reader = serde_json::Deserializer::from_str(line);
+    let object = Object { keys, refused: &mut refused, visit };
+    object.deserialize(&mut reader).and_then(|()| reader.end()).map_err(|error| (error, refused))
+}
+
 /// One object under the reader.
 struct Object<'k, F> {
     keys: &'k mut Keys,
-    row: u64,
-    /// The column at fault, and why.
-    refused: &'k mut Option<(String, &'static str)>,
-    visit: F,
+    refused: &'k mut Option<Refusal>,
+    visit: &'k mut F,
 }
 
 #[derive(Deserialize)]
@@ -164,10 +210,10 @@ impl<'de, F: FnMut(usize, Value<'de>)> Visitor<'de> for Object<'_, F> {
         f.write_str("an object")
     }
 
-    fn visit_map<A: MapAccess<'de>>(mut self, mut object: A) -> std::result::Result<(), A::Error> {
+    fn visit_map<A: MapAccess<'de>>(self, mut object: A) -> std::result::Result<(), A::Error> {
         while let Some(Key(name)) = object.next_key()? {
             let value: &'de RawValue = object.next_value()?;
-            let Some(at) = self.keys.meet(&name, self.row) else {
+            let Some(at) = self.keys.meet(&name) else {
                 *self.refused = Some((name.into_owned(), "the key stands twice in the object; rename one of the two"));
                 return Err(A::Error::custom("duplicate key"));
             };

@@ -6,7 +6,8 @@ use std::ops::{BitOr, BitOrAssign};
 use arrow::datatypes::{DataType, TimeUnit};
 
 use super::cells::Kind;
-use super::value::{self, Number, Stamp};
+use super::number::{Number, number};
+use super::value::{self, Stamp};
 use crate::schema;
 
 /// The kinds of values a column was seen to hold; missing values are of no kind.
@@ -103,7 +104,7 @@ impl Seen {
     }
 
     fn of_bare(field: &[u8]) -> Self {
-        match value::number(field) {
+        match number(field) {
             Some(Number::Float(_)) => return Self::FLOAT,
             Some(number) if number.exact_float().is_some() => return Self::INTEGER,
             Some(_) => return Self::LONG_INTEGER,

@@ -1,9 +1,10 @@
-//! A shard's bytes cut into blocks of whole records. Boundaries are found serially, by jumps from one quote or line end to
-//! the next; what the records say is for others to read, in parallel.
+//! A shard's bytes cut into blocks of whole records. Boundaries are found serially, from one quote or line end to the
+//! next; what the records say is for others to read, in parallel.
 
-use memchr::{memchr, memchr_iter, memchr2};
+use memchr::{memchr, memchr_iter};
 
 use super::TextFormat;
+use super::marks::Marks;
 use crate::error::{Error, Result, Site};
 use crate::source::compression::{ContentHash, Plain};
 
@@ -181,14 +182,16 @@ fn line_ends(bytes: &[u8]) -> u64 {
 fn records(format: TextFormat, bytes: &[u8], last: bool, most: u64) -> std::result::Result<(usize, u64), Stop> {
     let mut at = 0;
     let mut rows = 0;
+    let mut marks = Marks::new(bytes, b'"', b'\n');
     while at < bytes.len() && rows < most {
         if let Some(end) = blank_line(bytes, at, last, format) {
+            marks.skip_to(end);
             at = end;
             continue;
         }
         let end = match format {
-            TextFormat::Delimited { delimiter } => match delimited_end(&bytes[at..], delimiter) {
-                End::At(end) => Some(at + end),
+            TextFormat::Delimited { delimiter } => match delimited_end(bytes, at, delimiter, &mut marks) {
+                End::At(end) => Some(end),
                 End::Open if last => return Err(Stop { record: at, rows, why: Why::Open }),
                 End::Line | End::Open => None,
             },
@@ -231,39 +234,36 @@ enum End {
     Open,
 }
 
-/// Where the delimited record at the start of `bytes` ends. A quote opens a field only where the field starts.
-fn delimited_end(bytes: &[u8], delimiter: u8) -> End {
-    let mut at = 0;
-    if bytes.first() == Some(&b'"') {
-        match closing_quote(bytes, 1) {
-            Some(quote) => at = quote + 1,
-            None => return End::Open,
-        }
-    }
-    while let Some(step) = memchr2(b'"', b'\n', &bytes[at..]) {
-        let found = at + step;
-        if bytes[found] == b'\n' {
-            return End::At(found + 1);
-        }
-        at = found + 1;
-        if found > 0 && bytes[found - 1] == delimiter {
-            match closing_quote(bytes, at) {
-                Some(quote) => at = quote + 1,
-                None => return End::Open,
+/// Where the delimited record ends that starts at `start`, where the quotes and line ends `marks` go on. A quote opens a
+/// field only where the field starts.
+fn delimited_end(bytes: &[u8], start: usize, delimiter: u8, marks: &mut Marks<'_>) -> End {
+    loop {
+        let found = marks.next();
+        match bytes.get(found) {
+            None => return End::Line,
+            Some(b'"') => {
+                let opens = found == start || bytes[found - 1] == delimiter;
+                if opens && !skip_quoted(bytes, marks) {
+                    return End::Open;
+                }
             }
+            Some(_) => return End::At(found + 1),
         }
     }
-    End::Line
 }
 
-/// The quote that closes a field whose text starts at `at`; doubled ones are part of it.
-pub(super) fn closing_quote(bytes: &[u8], at: usize) -> Option<usize> {
-    let mut at = at;
+/// Passes over a quoted field's text and the quote that closes it; doubled ones do not. False when none closes it.
+#[inline]
+fn skip_quoted(bytes: &[u8], marks: &mut Marks<'_>) -> bool {
     loop {
-        let quote = at + memchr(b'"', &bytes[at..])?;
-        if bytes.get(quote + 1) != Some(&b'"') {
-            return Some(quote);
+        let found = marks.next();
+        match bytes.get(found) {
+            None => return false,
+            Some(b'"') if bytes.get(found + 1) == Some(&b'"') => {
+                marks.next();
+            }
+            Some(b'"') => return true,
+            Some(_) => {}
         }
-        at = quote + 2;
     }
 }

@@ -1,6 +1,8 @@
 //! What one field of text says: numbers, words for truth and absence, dates, instants. Every reader is exact: it gives
 //! the value that was written, correctly rounded where it is a decimal fraction, or nothing.
 
+use super::number::{Number, number, trimmed};
+
 /// Longest of the words for a missing value.
 const LONGEST_MISSING: usize = 8;
 const SECONDS_A_DAY: i64 = 86_400;
@@ -8,6 +10,10 @@ const SECONDS_A_DAY: i64 = 86_400;
 /// Whether the field is empty or one of the words that pandas' `read_csv` takes for a missing value by default.
 pub(super) fn is_missing(field: &[u8]) -> bool {
     if field.len() > LONGEST_MISSING {
+        return false;
+    }
+    // Their first bytes: most texts begin with another.
+    if !matches!(field.first(), None | Some(b'#' | b'-' | b'1' | b'<' | b'N' | b'n')) {
         return false;
     }
     matches!(
@@ -40,78 +46,6 @@ pub(super) fn boolean(field: &[u8]) -> Option<bool> {
         b"false" | b"False" | b"FALSE" => Some(false),
         _ => None,
     }
-}
-
-/// A number as it was written.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) enum Number {
-    /// Digits only, within 64 bits.
-    Integer(i64),
-    /// With a point or an exponent, or infinite.
-    Float(f64),
-}
-
-impl Number {
-    /// The number as a float, or nothing where that would round an integer.
-    pub(super) fn exact_float(self) -> Option<f64> {
-        match self {
-            Self::Float(value) => Some(value),
-            Self::Integer(value) if value.unsigned_abs() <= 1 << 53 => Some(value as f64),
-            // Through 128 bits: a cast back to 64 saturates, and would call 2^63 - 1 exact.
-            Self::Integer(value) => (i128::from(value) == (value as f64) as i128).then_some(value as f64),
-        }
-    }
-}
-
-/// Powers of ten that a float64 holds exactly.
-const EXACT_POWERS: [f64; 23] = [
-    1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18, 1e19, 1e20,
-    1e21, 1e22,
-];
-
-/// A decimal number: sign, digits, point, exponent, or a word for infinity; spaces around it are passed over.
-/// Leading zeros, digits beyond 64 bits without a point, and a magnitude beyond float64's are no numbers: text keeps
-/// them as they are.
-pub(super) fn number(field: &[u8]) -> Option<Number> {
-    let (negative, digits) = signed(field);
-    let mut mantissa = 0_u64;
-    let whole = take_digits(digits, &mut mantissa);
-    if whole > 1 && digits[0] == b'0' {
-        return None;
-    }
-    if whole == digits.len() {
-        return integer(negative, mantissa, whole).map(Number::Integer);
-    }
-    let mut at = whole;
-    let mut places = 0;
-    if digits[at] == b'.' {
-        places = take_digits(&digits[at + 1..], &mut mantissa);
-        at += 1 + places;
-    }
-    if whole + places == 0 {
-        return infinity(negative, digits).map(Number::Float);
-    }
-    let mut exponent = 0_i32;
-    if let Some(b'e' | b'E') = digits.get(at) {
-        let (down, power) = match digits.get(at + 1) {
-            Some(b'-') => (true, &digits[at + 2..]),
-            Some(b'+') => (false, &digits[at + 2..]),
-            _ => (false, &digits[at + 1..]),
-        };
-        let mut size = 0;
-        let length = take_digits(power, &mut size);
-        if length == 0 {
-            return None;
-        }
-        let size = if length > 9 { i32::MAX / 2 } else { size as i32 };
-        exponent = if down { -size } else { size };
-        at = digits.len() - power.len() + length;
-    }
-    if at != digits.len() {
-        return None;
-    }
-    let magnitude = decimal(mantissa, whole + places, exponent.saturating_sub(places as i32), digits)?;
-    Some(Number::Float(if negative { -magnitude } else { magnitude }))
 }
 
 /// As [`number`], for a column that the recipe says is a float: integers may round, and leading zeros are zeros.
@@ -153,65 +87,6 @@ fn numeral(field: &[u8]) -> Option<&str> {
     let field = trimmed(field);
     let plain = field.iter().all(|byte| matches!(byte, b'0'..=b'9' | b'+' | b'-' | b'.' | b'e' | b'E'));
     if plain { std::str::from_utf8(field).ok() } else { None }
-}
-
-fn trimmed(field: &[u8]) -> &[u8] {
-    let mut field = field;
-    while let [b' ' | b'\t', rest @ ..] = field {
-        field = rest;
-    }
-    while let [rest @ .., b' ' | b'\t'] = field {
-        field = rest;
-    }
-    field
-}
-
-fn signed(field: &[u8]) -> (bool, &[u8]) {
-    match trimmed(field) {
-        [b'-', rest @ ..] => (true, rest),
-        [b'+', rest @ ..] => (false, rest),
-        rest => (false, rest),
-    }
-}
-
-/// Appends the digits at the start of `text` to `value`, which wraps beyond 19 of them, and says how many there are.
-#[inline]
-fn take_digits(text: &[u8], value: &mut u64) -> usize {
-    let mut count = 0;
-    for byte in text {
-        let digit = byte.wrapping_sub(b'0');
-        if digit > 9 {
-            break;
-        }
-        *value = value.wrapping_mul(10).wrapping_add(u64::from(digit));
-        count += 1;
-    }
-    count
-}
-
-fn integer(negative: bool, magnitude: u64, digits: usize) -> Option<i64> {
-    if digits == 0 || digits > 19 {
-        return None;
-    }
-    if negative { 0_i64.checked_sub_unsigned(magnitude) } else { i64::try_from(magnitude).ok() }
-}
-
-fn infinity(negative: bool, word: &[u8]) -> Option<f64> {
-    let infinite = word.eq_ignore_ascii_case(b"inf") || word.eq_ignore_ascii_case(b"infinity");
-    infinite.then_some(if negative { f64::NEG_INFINITY } else { f64::INFINITY })
-}
-
-/// `mantissa` × 10^`power`, correctly rounded. Where both factors are exact one operation rounds once (Clinger, PLDI
-/// 1990); the rest is left to the standard library, which reads `text` again.
-#[inline]
-fn decimal(mantissa: u64, digits: usize, power: i32, text: &[u8]) -> Option<f64> {
-    if digits <= 19 && mantissa <= 1 << 53 && power.unsigned_abs() <= 22 {
-        let scale = EXACT_POWERS[power.unsigned_abs() as usize];
-        let mantissa = mantissa as f64;
-        return Some(if power < 0 { mantissa / scale } else { mantissa * scale });
-    }
-    let value: f64 = std::str::from_utf8(text).ok()?.parse().ok()?;
-    value.is_finite().then_some(value)
 }
 
 /// `YYYY-MM-DD` as days since 1970-01-01.

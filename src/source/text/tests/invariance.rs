@@ -118,3 +118,60 @@ proptest! {
         prop_assert_eq!(read_text(&shard, block_bytes).is_ok(), read_text(&shard, 1 << 20).is_ok());
     }
 }
+
+/// What csv-core makes of `text`: its records, unless the last one ends inside a quoted field.
+fn by_csv_core(text: &str) -> Option<Vec<Vec<Vec<u8>>>> {
+    // A record behind the text is swallowed by a quote that is still open.
+    let mut records = csv_core_records(format!("{text}\nend").as_bytes());
+    (records.pop()? == [b"end".to_vec()]).then_some(records)
+}
+
+fn csv_core_records(text: &[u8]) -> Vec<Vec<Vec<u8>>> {
+    let mut reader = csv_core::Reader::new();
+    let (mut records, mut record, mut field) = (Vec::new(), Vec::new(), Vec::new());
+    let mut rest = text;
+    loop {
+        let mut out = [0; 32];
+        let (outcome, read, written) = reader.read_field(rest, &mut out);
+        rest = &rest[read..];
+        field.extend_from_slice(&out[..written]);
+        match outcome {
+            csv_core::ReadFieldResult::Field { record_end } => {
+                record.push(std::mem::take(&mut field));
+                if record_end {
+                    records.push(std::mem::take(&mut record));
+                }
+            }
+            csv_core::ReadFieldResult::End => return records,
+            csv_core::ReadFieldResult::InputEmpty | csv_core::ReadFieldResult::OutputFull => {}
+        }
+    }
+}
+
+proptest! {
+    #[test]
+    fn delimited_text_reads_as_csv_core_reads_it(
+        width in 1_usize..4,
+        pieces in prop::collection::vec(prop::sample::select(vec![
+            ",", ",", "\n", "\n", "\r\n", "\"", "\"", "\"\"", "\",\"", "\"\n\"", "x", "ř🦀", "12", "\"a,b\n\"\"c\"\"\"",
+            "a field that is longer than the sixty-four bytes that are looked at together",
+        ]), 0..40),
+        block_bytes in 1_usize..200,
+    ) {
+        let header: Vec<String> = (0..width).map(|at| format!("c{at}")).collect();
+        let text = pieces.concat();
+        let file = File::new(format!("{}\n{text}", header.join(",")));
+        let found = read_text(&file.open(CSV).unwrap(), block_bytes);
+        let expected = by_csv_core(&text).filter(|records| records.iter().all(|record| record.len() == width));
+        let Some(records) = expected else {
+            prop_assert!(found.is_err(), "{:?}", text);
+            return Ok(());
+        };
+        let columns = found.unwrap();
+        for (at, column) in columns.iter().enumerate() {
+            let texts: Vec<Option<&[u8]>> = records.iter().map(|record| Some(&record[at][..]).filter(|field| !value::is_missing(field))).collect();
+            let column: Vec<Option<&[u8]>> = column.iter().map(|text| text.as_deref().map(str::as_bytes)).collect();
+            prop_assert_eq!(column, texts, "{:?}", text);
+        }
+    }
+}

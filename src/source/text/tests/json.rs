@@ -1,6 +1,9 @@
 use arrow::array::Array;
 use arrow::datatypes::{Float64Type, TimeUnit};
+use proptest::prelude::*;
 
+use super::super::json::Keys;
+use super::super::{flat, json};
 use super::*;
 
 const JSON: TextFormat = TextFormat::JsonLines;
@@ -93,5 +96,79 @@ fn each_fault_is_named_with_its_place() {
     for (content, expected) in cases {
         let found = refusal(JSON, content);
         assert!(found.contains(expected), "{expected:?} not in {found:?}");
+    }
+}
+
+/// An object of any keys and values, rightly and wrongly written.
+fn object() -> impl Strategy<Value = String> {
+    let piece = prop::sample::select(vec![
+        "{",
+        "}",
+        ",",
+        ":",
+        "\"a\":",
+        "\"b\":",
+        "\"a\" : ",
+        "\"q\\\"\":",
+        "1",
+        "-2.5",
+        "0",
+        "01",
+        "1.",
+        "1e5",
+        "-",
+        "1E+",
+        "\"x\"",
+        "\"\\u00e9\"",
+        "\"\\x\"",
+        "\"\\ud800\"",
+        "\"é\t\"",
+        "\"tail\\",
+        "true",
+        "fals",
+        "null",
+        " ",
+        "[1]",
+        "{}",
+        "\"",
+        "\\",
+        "12345678",
+    ]);
+    let value = prop::sample::select(vec![
+        "1",
+        "-0.25",
+        "12345678.5e-3",
+        "\"x\"",
+        "\"longer than eight\"",
+        "\"e\\nsc\"",
+        "null",
+        "true",
+        " 7 ",
+    ]);
+    let pairs = prop::collection::vec((prop::sample::select(vec!["a", "b", "c", "k\\\"y", "é"]), value), 0..5);
+    let written = pairs.prop_map(|pairs| {
+        let pairs: Vec<String> = pairs.into_iter().map(|(key, value)| format!("\"{key}\":{value}")).collect();
+        format!("{{{}}}", pairs.join(","))
+    });
+    prop_oneof![written, prop::collection::vec(piece, 0..8).prop_map(|pieces| pieces.concat())]
+}
+
+proptest! {
+    #[test]
+    fn the_fast_way_through_an_object_is_the_parsers(lines in prop::collection::vec(object(), 1..6)) {
+        let (mut fast, mut plain) = (Keys::new(["a", "q\""]), Keys::new(["a", "q\""]));
+        for line in &lines {
+            let (mut found, mut expected) = (Vec::new(), Vec::new());
+            fast.begin();
+            let walked = flat::object(line, &mut fast, &mut |at, value| found.push((at, format!("{value:?}"))));
+            let parsed = json::parse(line, &mut plain, &mut |at, value| expected.push((at, format!("{value:?}")))).is_ok();
+            prop_assert!(parsed || !walked, "{}", line);
+            if walked {
+                prop_assert_eq!(found, expected, "{}", line);
+            } else {
+                // It goes on with the keys that the parser met.
+                fast = Keys::new(plain.clone().into_names().iter().map(String::as_str));
+            }
+        }
     }
 }

@@ -1,5 +1,7 @@
 use proptest::prelude::*;
 
+use super::super::number::{Number, Short, number, short};
+use super::super::words;
 use super::*;
 
 fn float(text: &str) -> Option<f64> {
@@ -193,6 +195,33 @@ proptest! {
     fn decimals_are_read_as_the_standard_library_reads_them(text in "-?(0|[1-9][0-9]{0,22})\\.[0-9]{0,24}([eE][+-]?[0-9]{1,3})?") {
         let expected: f64 = text.parse().unwrap();
         prop_assert_eq!(float(&text).map(f64::to_bits), Some(expected).filter(|value| value.is_finite()).map(f64::to_bits));
+    }
+
+    #[test]
+    fn quotients_are_read_as_the_standard_library_reads_them(mantissa: u64, places in 1_usize..28, cut in 0_u32..19) {
+        let digits = format!("{:0width$}", mantissa / 10_u64.pow(cut), width = places + 1);
+        let (whole, fraction) = digits.split_at(digits.len() - places);
+        let text = format!("{whole}.{fraction}");
+        prop_assert_eq!(float(&text).map(f64::to_bits), Some(text.parse::<f64>().unwrap().to_bits()), "{}", text);
+    }
+
+    #[test]
+    fn short_numbers_are_those_of_the_plain_reader(field in "-?[0-9]{0,4}(\\.[0-9]{0,4})?|[-+0-9.eE ,]{1,8}", behind in any::<[u8; 8]>()) {
+        let length = field.len().min(8);
+        let field = &field.as_bytes()[..length];
+        let mut bytes = behind;
+        bytes[..length].copy_from_slice(field);
+        let word = words::word_at(&bytes, 0).unwrap();
+        let digit = (length == 1).then(|| Short::digit(field[0])).flatten();
+        for short in [short(word, length as u32), digit].into_iter().flatten() {
+            prop_assert_eq!(short.present, length > 0);
+            let plain = number(field).unwrap_or(Number::Integer(0));
+            prop_assert_eq!(short.integer(), plain.integer());
+            prop_assert_eq!(Some(short.float().to_bits()), plain.exact_float().map(f64::to_bits));
+        }
+        // The commonest forms are never left to the other.
+        let decimal = field.first().is_some_and(|first| matches!(first, b'1'..=b'9')) && field.iter().all(|byte| matches!(byte, b'0'..=b'9' | b'.'));
+        prop_assert_eq!(short(word, length as u32).is_some() || !decimal, number(field).is_some() || !decimal);
     }
 
     #[test]
