@@ -112,9 +112,9 @@ fn the_bytes_of_parquet_parts_are_frozen() {
 }
 
 const PARQUET: [(&str, &str); 3] = [
-    ("test/part-00000.parquet", "fa2da2d85f8ea226a3e539240c9f2aa9520263969fc289164773b37ac3efd371"),
-    ("train/part-00000.parquet", "b7df0f01aae206363023fd53eebcfca6f16f00ff50868e92e1bb228eff92bd3d"),
-    ("train/part-00001.parquet", "034ecd85de99b84654043d7b0930209c5c3ec4b30d6bdd908b0b934aee34ff6b"),
+    ("test/part-00000.parquet", "d7587fe5b36d46d506e098b0c89b3cc175946729f7d56d6c91a43728fef78242"),
+    ("train/part-00000.parquet", "fc5ac8606cee281f3578a37451ce909266b0a64529c1cc28722cd1e3164d986d"),
+    ("train/part-00001.parquet", "f620ef9e176d335442e7bd5b766991999983d77f601add842282275c4ca13aba"),
 ];
 
 #[test]
