@@ -131,7 +131,7 @@ pub enum Outcome {
     /// All of it was read under the schema.
     Done {
         /// What was learned.
-        summary: ShardSummary,
+        summary: Box<ShardSummary>,
         /// The columns' summaries, also within `summary`.
         columns: Vec<ColumnSummary>,
         /// The decoded chunks, when they were asked for and there was room.
@@ -201,7 +201,7 @@ pub fn shard(
         strata: strata.finish(),
         columns: encoded.map_err(|e| Error::failed("encoding a summary", e))?,
     };
-    Ok(Outcome::Done { summary, columns, cached })
+    Ok(Outcome::Done { summary: Box::new(summary), columns, cached })
 }
 
 impl ShardSummary {
