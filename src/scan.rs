@@ -170,7 +170,7 @@ pub enum Outcome {
     /// All of it was read under the schema.
     Done {
         /// What was learned.
-        summary: ShardSummary,
+        summary: Box<ShardSummary>,
         /// The columns' summaries, also within `summary`.
         columns: Vec<ColumnSummary>,
         /// The decoded chunks, when they were asked for and there was room.
@@ -203,7 +203,7 @@ pub fn shard(
         engine.observer.event(Event::Advance { rows: stored.rows(), bytes: shard.bytes });
         let columns = collect.empty_columns();
         let summary = summary(opened, (collect, basis), stored.rows(), &columns)?;
-        return Ok(Outcome::Done { summary, columns, cached: None });
+        return Ok(Outcome::Done { summary: Box::new(summary), columns, cached: None });
     }
     let mut columns = collect.empty_columns();
     let mut strata = ShardStrata::new(collect.stratify.len());
@@ -238,7 +238,7 @@ pub fn shard(
     }
     let learned = summary(opened, (collect, basis), rows, &columns)?;
     let summary = ShardSummary { missing_label, content: windows.content(), strata: strata.finish(), ..learned };
-    Ok(Outcome::Done { summary, columns, cached })
+    Ok(Outcome::Done { summary: Box::new(summary), columns, cached })
 }
 
 /// The summary of a shard without strata.

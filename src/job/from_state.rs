@@ -26,7 +26,7 @@ const READ_BYTES: usize = 1 << 20;
 /// A shard's results in the state, as far as they can be used.
 pub(super) enum Found {
     /// They serve.
-    Serves(ShardSummary, Vec<ColumnSummary>),
+    Serves(Box<ShardSummary>, Vec<ColumnSummary>),
     /// They were collected for less.
     Lacks(Lack),
     /// The shard was read as other types than those that hold all shards' values.
@@ -192,7 +192,7 @@ fn read_one(
     if !needed.ledger {
         summary.missing_label = 0;
     }
-    Ok(Found::Serves(summary, columns))
+    Ok(Found::Serves(Box::new(summary), columns))
 }
 
 fn tell(engine: &Engine<'_>, names: &[&str], one: &str, several: &str) {

@@ -183,9 +183,9 @@ fn remove_all_but(disk: &Disk, staging: &Path, directories: &[String], kept: &[P
         let entry = staging.join(&name);
         if !directories.contains(&name) {
             if disk.is_dir_if_any(&entry)? == Some(true) {
-                disk.remove_dir_all(&entry)?
+                disk.remove_dir_all(&entry)?;
             } else {
-                disk.remove_file(&entry)?
+                disk.remove_file(&entry)?;
             }
             continue;
         }

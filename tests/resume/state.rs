@@ -174,7 +174,7 @@ fn set_time(path: &Path, seconds: u64) {
 fn csv(rows: usize, middle: &str) -> String {
     let line = |row: usize| {
         let amount = if row == rows / 2 { middle.to_string() } else { format!("{}.25", row % 97) };
-        format!("{row},{},{amount},Ort {},c{},{}\n", ["no", "yes"][row % 2], row % 7, row % 11, row % 3 == 0)
+        format!("{row},{},{amount},Ort {},c{},{}\n", ["no", "yes"][row % 2], row % 7, row % 11, row.is_multiple_of(3))
     };
     std::iter::once("id,label,amount,city,code,flag\n".to_string()).chain((0..rows).map(line)).collect()
 }
@@ -241,9 +241,9 @@ fn copy(from: &Path, to: &Path) {
         let entry = entry.unwrap();
         let target = to.join(entry.file_name());
         if entry.path().is_dir() {
-            copy(&entry.path(), &target)
+            copy(&entry.path(), &target);
         } else {
-            fs::copy(entry.path(), target).map(drop).unwrap()
+            fs::copy(entry.path(), target).unwrap();
         }
     }
 }
