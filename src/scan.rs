@@ -412,7 +412,9 @@ fn append_rows(
     Ok(present.map_or(0, |present| present.iter().filter(|present| !**present).count() as u64))
 }
 
-fn keep_decoded(chunk: &Chunk, parts: Vec<Part>) -> Chunk {
+/// The chunk without what its arrays hold beyond their rows: of many small shards that would be most of it.
+fn keep_decoded(chunk: &Chunk, mut parts: Vec<Part>) -> Chunk {
+    parts.iter_mut().flat_map(|part| &mut part.arrays).for_each(|array| array.shrink_to_fit());
     Chunk::Decoded(Decoded {
         shard: chunk.shard().into(),
         first_row: chunk.first_row(),

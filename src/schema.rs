@@ -193,7 +193,12 @@ pub fn unify<'a>(shards: impl IntoIterator<Item = (&'a str, &'a ShardFields)>, i
     let mut merged: Vec<(String, DataType)> = Vec::new();
     let mut index: hashbrown::HashMap<String, usize> = hashbrown::HashMap::new();
     let mut first_shard = "";
+    let mut last: Option<&ShardFields> = None;
     for (shard, fields) in shards.into_iter().filter(|(_, fields)| !fields.is_empty()) {
+        // Shards that agree share one list, and it says nothing new.
+        if last.replace(fields).is_some_and(|last| std::ptr::eq(last, fields)) {
+            continue;
+        }
         let is_first = merged.is_empty();
         let mut seen = vec![is_first; merged.len()];
         for (name, data_type) in fields {

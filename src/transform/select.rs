@@ -2,6 +2,7 @@
 //! schema only.
 
 use arrow::datatypes::{DataType, Schema};
+use hashbrown::HashMap;
 
 use crate::error::{Error, Result, did_you_mean};
 use crate::schema::{is_number, is_time, position};
@@ -21,16 +22,26 @@ fn reserved(recipe: &Recipe) -> Vec<&str> {
 /// for the label.
 pub fn resolve(recipe: &Recipe, schema: &Schema) -> Result<Vec<Vec<usize>>> {
     let reserved = reserved(recipe);
-    recipe.transform.iter().map(|transform| columns(transform, recipe, schema, &reserved)).collect()
+    let positions = schema.fields().iter().enumerate().map(|(at, field)| (field.name().as_str(), at)).collect();
+    recipe.transform.iter().map(|transform| columns(transform, recipe, schema, &positions, &reserved)).collect()
 }
 
-fn columns(transform: &Transform, recipe: &Recipe, schema: &Schema, reserved: &[&str]) -> Result<Vec<usize>> {
+/// Where each column is, by name: thousands of columns may be named one by one.
+type Positions<'a> = HashMap<&'a str, usize>;
+
+fn columns(
+    transform: &Transform,
+    recipe: &Recipe,
+    schema: &Schema,
+    positions: &Positions<'_>,
+    reserved: &[&str],
+) -> Result<Vec<usize>> {
     let mut selected = vec![false; schema.fields().len()];
     for selector in transform.columns().as_slice() {
-        select(selector, transform.op(), schema, reserved, &mut selected)?;
+        select(selector, transform.op(), schema, (positions, reserved), &mut selected)?;
     }
     if let Some(label) = &recipe.label
-        && let Some(at) = schema.fields().iter().position(|field| *field.name() == label.column)
+        && let Some(&at) = positions.get(label.column.as_str())
         && selected[at]
     {
         let (op, label) = (transform.op(), &label.column);
@@ -43,11 +54,17 @@ fn columns(transform: &Transform, recipe: &Recipe, schema: &Schema, reserved: &[
     Ok((0..selected.len()).filter(|at| selected[*at]).collect())
 }
 
-fn select(selector: &str, op: &str, schema: &Schema, reserved: &[&str], selected: &mut [bool]) -> Result<()> {
+fn select(
+    selector: &str,
+    op: &str,
+    schema: &Schema,
+    (positions, reserved): (&Positions<'_>, &[&str]),
+    selected: &mut [bool],
+) -> Result<()> {
     let fields = schema.fields();
     let free = |at: usize| !reserved.contains(&fields[at].name().as_str());
     // A column whose name looks like a glob or a class is still reached by its name.
-    if let Some(at) = fields.iter().position(|field| field.name() == selector) {
+    if let Some(&at) = positions.get(selector) {
         selected[at] = true;
         return Ok(());
     }
