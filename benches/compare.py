@@ -1,10 +1,9 @@
 #!/usr/bin/env python3
 """Runs a job with twopass and with its peers in turn, and prints medians, ratios and peak memory as a table.
 
-usage: python benches/compare.py SCENARIO TABLE [--rounds N] [--peers polars,duckdb,pandas] [--twopass BINARY]
+usage: python benches/compare.py SCENARIO TABLE [--rounds N] [--peers polars,duckdb,pandas|copy] [--twopass BINARY]
 
-SCENARIO is the name of a recipe in benches/peers: wide, narrow_3, narrow_10000, csv, untouched. TABLE is the directory that
-gen_wide.py or gen_narrow.py filled. Every round runs each program once, in turn, so that all meet the same minutes of the
+SCENARIO is one of SCENARIOS below, TABLE the directory that gen_wide.py or gen_narrow.py filled for it. Every round runs each program once, in turn, so that all meet the same minutes of the
 machine; the first round also warms the file cache, and counts for nothing. Needs the peers that are asked for.
 """
 import argparse
@@ -17,6 +16,18 @@ import subprocess
 import sys
 import tempfile
 import time
+
+ENCODE = """transform=[{columns=["amount","score"],op="standard_scaler"},{columns="customer_id",op="ordinal_encoder"}]"""
+
+# By name: the recipe, what is set besides, the peers' script, and its arguments.
+SCENARIOS = {
+    "wide": ("wide.toml", [], "wide", []),
+    "csv": ("wide.toml", [], "csv", []),
+    "narrow": ("narrow.toml", [], "narrow", ["label"]),
+    "narrow-10000": ("narrow.toml", ["--label", "segment"], "narrow", ["segment"]),
+    "narrow-encode": ("narrow.toml", ["--set", ENCODE], "narrow", ["label", "encode"]),
+    "untouched": ("untouched.toml", [], "untouched", []),
+}
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 
@@ -35,6 +46,8 @@ def measure(command):
 def versions(peers):
     found = []
     for peer in peers:
+        if peer == "copy":
+            continue
         out = subprocess.run([sys.executable, "-c", f"import {peer}; print({peer}.__version__)"], capture_output=True)
         found.append(f"{peer} {out.stdout.decode().strip()}")
     return ", ".join(found)
@@ -50,7 +63,7 @@ def machine():
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("scenario")
+    parser.add_argument("scenario", choices=SCENARIOS)
     parser.add_argument("table")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--peers", default="polars")
@@ -59,15 +72,15 @@ def main():
     options = parser.parse_args()
     peers = [peer for peer in options.peers.split(",") if peer]
     scratch = tempfile.mkdtemp(prefix="twopass-compare-", dir=os.path.dirname(os.path.abspath(options.table)))
-    recipe = os.path.join(HERE, "peers", f"{options.scenario}.toml")
+    recipe, settings, script, arguments = SCENARIOS[options.scenario]
 
     def command(program):
         out = os.path.join(scratch, program)
         if program == "twopass":
             threads = ["-j", str(options.threads)] if options.threads else []
-            return [options.twopass, "run", recipe, "-i", options.table, "-o", out, "--overwrite", "--resume", "never", "-q"] + threads
-        script = os.path.join(HERE, "peers", f"{program}_{options.scenario.split('_')[0]}.py")
-        return [sys.executable, script, options.table, out, *options.scenario.split("_")[1:]]
+            run = [options.twopass, "run", os.path.join(HERE, "peers", recipe), "-i", options.table, "-o", out]
+            return run + ["--overwrite", "--resume", "never", "-q"] + settings + threads
+        return [sys.executable, os.path.join(HERE, "peers", f"{program}_{script}.py"), options.table, out, *arguments]
 
     programs = ["twopass", *peers]
     runs = {program: [] for program in programs}
