@@ -23,7 +23,7 @@ pub mod text;
 pub use discover::{Shard, ShardFormat};
 
 /// Rows that are decoded from a column at once: small enough that a column's values stay in cache between the steps.
-pub const BATCH_ROWS: usize = 16_384;
+pub const BATCH_ROWS: usize = 8_192;
 
 /// What the recipe says of reading shards of any format.
 #[derive(Debug, Clone, Default)]

@@ -21,7 +21,7 @@ use crate::error::{Error, Result, Site};
 use crate::source::Shard;
 
 /// Bytes that are read at once.
-const READ_BYTES: usize = 256 << 10;
+const READ_BYTES: usize = 32 << 10;
 
 /// What decides whether a shard's row groups can be parts of a file of twopass as they are.
 #[derive(Debug, Clone, PartialEq, Eq)]
