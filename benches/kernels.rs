@@ -15,6 +15,7 @@ use parquet::file::properties::WriterProperties;
 use twopass::hash;
 use twopass::memory::Budget;
 use twopass::source::parquet::ParquetShard;
+use twopass::source::text::{TextFormat, TextOptions, TextShard, Wanted};
 use twopass::source::{BATCH_ROWS, Chunk, Shard, ShardFormat};
 use twopass::split::{self, Boundaries, Quotas, Shares};
 use twopass::state::{ColumnState, Summary, VocabularyNeed};
@@ -249,5 +250,67 @@ fn decoding(c: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(kernels, statistics, codes, vocabulary, hashing, splitting, decoding);
+/// A wide table as text: counts, money with gaps, flags, dense floats and quoted words.
+fn text_cells() -> Vec<Vec<Option<String>>> {
+    let mut random = Random(7);
+    let mut row = || {
+        let cells = (0..200).map(|column| match column % 5 {
+            0 => Some((random.next() % 12).to_string()),
+            1 => Some(random.unit()).filter(|x| *x > 0.3).map(|x| format!("{:.2}", x * 300.0)),
+            2 => Some((random.next() % 2).to_string()),
+            3 => Some(format!("{:?}", random.unit() * 4.0 - 2.0)),
+            _ => Some(format!("\"word_{}\"", random.next() % 50)),
+        });
+        cells.collect()
+    };
+    (0..2000).map(|_| row()).collect()
+}
+
+fn as_csv(cells: &[Vec<Option<String>>]) -> String {
+    let header: Vec<String> = (0..cells[0].len()).map(|at| format!("column_{at}")).collect();
+    let line = |row: &Vec<Option<String>>| row.iter().map(|c| c.as_deref().unwrap_or("")).collect::<Vec<_>>().join(",");
+    std::iter::once(header.join(",")).chain(cells.iter().map(line)).map(|line| line + "\n").collect()
+}
+
+fn as_json(cells: &[Vec<Option<String>>]) -> String {
+    let line = |row: &Vec<Option<String>>| {
+        let pairs = row.iter().enumerate();
+        let pairs = pairs.map(|(at, cell)| format!("\"column_{at}\":{}", cell.as_deref().unwrap_or("null")));
+        format!("{{{}}}\n", pairs.collect::<Vec<_>>().join(","))
+    };
+    cells.iter().map(line).collect()
+}
+
+fn reading_text(c: &mut Criterion) {
+    let mut group = c.benchmark_group("text");
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    let cells = text_cells();
+    let formats = [
+        ("csv", TextFormat::Delimited { delimiter: b',' }, as_csv(&cells)),
+        ("json lines", TextFormat::JsonLines, as_json(&cells)),
+    ];
+    for (name, format, content) in formats {
+        let path = directory.path().join(name);
+        std::fs::write(&path, &content).expect("a file");
+        let shard = TextShard::open(&path, &TextOptions { format, names: None }).expect("a shard");
+        let fields = shard.sample(2000).expect("a sample");
+        let wanted: Vec<Wanted> =
+            fields.into_iter().map(|(name, data_type)| Wanted { name, data_type, forced: false }).collect();
+        let cut = || shard.blocks(1 << 20).expect("blocks").collect::<Result<Vec<_>, _>>().expect("blocks");
+        let blocks = cut();
+        group.throughput(Throughput::Bytes(content.len() as u64));
+        group.bench_function(format!("cut {name}"), |b| b.iter(cut));
+        group.bench_function(format!("parse {name}"), |b| {
+            b.iter(|| {
+                for block in &blocks {
+                    let parsed = shard.parse(black_box(block), &wanted).expect("a batch");
+                    assert!(black_box(parsed).batch.is_some());
+                }
+            });
+        });
+    }
+    group.finish();
+}
+
+criterion_group!(kernels, statistics, codes, vocabulary, hashing, splitting, decoding, reading_text);
 criterion_main!(kernels);

@@ -169,6 +169,52 @@ fn any_threads_memory_and_mode_give_the_same_bytes() {
     }
 }
 
+/// Rows of text with quoted line ends, doubled quotes and letters of several bytes all over the place, in blocks that
+/// are cut by memory and threads.
+fn write_text(place: &Place) {
+    let mut numbers = Numbers(3);
+    let mut csv = "id,label,zone,amount,ratio,city,flag,note\r\n".to_string();
+    let mut json = String::new();
+    for id in 0..MANY_ROWS {
+        let label = ["no", "yes", "ja"][numbers.below(3) as usize];
+        let zone = numbers.below(12);
+        let amount = numbers.unit() * 1e3 - 500.0;
+        let ratio = if numbers.below(3) == 0 { String::new() } else { format!("{:.2}", numbers.unit()) };
+        let city = format!("Ört\n{}", numbers.below(300));
+        let note = ["", "\"", "a,\r\nb", "\n\n\"x\",\n", "plain"][numbers.below(5) as usize];
+        let flag = numbers.below(2) == 0;
+        let quoted = note.replace('"', "\"\"");
+        let end = if numbers.below(2) == 0 { "\n" } else { "\r\n" };
+        csv += &format!("{id},{label},{zone},{amount:?},{ratio},\"{city}\",{flag},\"{quoted}\"{end}");
+        let ratio = if ratio.is_empty() { "null" } else { &ratio };
+        json += &format!(
+            "{{\"id\": {id}, \"label\":\"{label}\",\"zone\":{zone},\"amount\":{amount:?},\"ratio\":{ratio},\"city\":{},\"flag\":{flag},\"note\":{}}}\n",
+            json!(city),
+            json!(note),
+        );
+    }
+    for (name, content) in [("table.csv", csv), ("table.jsonl", json)] {
+        std::fs::write(place.path(name), content).unwrap();
+    }
+}
+
+#[test]
+fn any_blocks_of_text_give_the_same_bytes() {
+    let place = Place::new();
+    write_text(&place);
+    for input in ["table.csv", "table.jsonl"] {
+        run(&recipe(&place, input, &format!("out-{input}")));
+        let first = hashes(&place.path(&format!("out-{input}")));
+        for (threads, memory, mode) in [(1, "64MiB", "streaming"), (8, "64MiB", "streaming"), (3, "1GiB", "in_memory")]
+        {
+            let output = format!("out-{input}-{threads}-{mode}");
+            let changes = [("run.threads", json!(threads)), ("run.memory", json!(memory)), ("run.mode", json!(mode))];
+            run(&with(recipe(&place, input, &output), &changes));
+            assert_same(&place.path(&output), &first, &output);
+        }
+    }
+}
+
 #[test]
 fn every_format_compression_and_layout_has_bytes_of_its_own_that_nothing_else_changes() {
     let place = Place::new();
