@@ -11,7 +11,7 @@ use std::time::Instant;
 use crate::disk::Disk;
 use crate::engine::Engine;
 use crate::error::{Error, Result};
-use crate::observe::Observer;
+use crate::observe::{Event, Observer};
 use crate::sink::staging;
 use crate::source::SourceOptions;
 use crate::spec::{Recipe, check};
@@ -20,6 +20,9 @@ use crate::transform;
 
 use pass_one::Scanned;
 pub use report::{Phase, Report, SplitReport};
+
+/// How often a job begins again because files of its state are damaged; a disk that damages them as fast is no disk.
+const MOST_REPAIRS: usize = 3;
 
 /// A checked recipe, ready to run.
 #[derive(Debug, Clone)]
@@ -86,10 +89,12 @@ impl Job {
     /// See [`Error`].
     pub fn run(&self, observer: &dyn Observer) -> Result<Report> {
         let engine = self.engine(observer)?;
-        staging::check_target(&engine.disk, Path::new(&self.recipe.output.path), self.overwrite)?;
-        let mut phases = Vec::new();
-        let (store, scanned) = self.scan_all(&engine, true, &mut phases)?;
-        self.finish(&engine, &store, scanned, phases)
+        self.repairing(&engine, || {
+            staging::check_target(&engine.disk, Path::new(&self.recipe.output.path), self.overwrite)?;
+            let mut phases = Vec::new();
+            let (store, scanned) = self.scan_all(&engine, true, &mut phases)?;
+            self.finish(&engine, &store, scanned, phases)
+        })
     }
 
     /// Pass one alone: fills the state.
@@ -98,9 +103,11 @@ impl Job {
     /// See [`Error`].
     pub fn scan(&self, observer: &dyn Observer) -> Result<Report> {
         let engine = self.engine(observer)?;
-        let mut phases = Vec::new();
-        let (_, scanned) = self.scan_all(&engine, false, &mut phases)?;
-        Ok(self.report(&scanned, phases))
+        self.repairing(&engine, || {
+            let mut phases = Vec::new();
+            let (_, scanned) = self.scan_all(&engine, false, &mut phases)?;
+            Ok(self.report(&scanned, phases))
+        })
     }
 
     /// Pass two alone, from a complete state.
@@ -109,10 +116,14 @@ impl Job {
     /// [`Error::Conflict`] when the state is missing, of another job, or lacks a shard; otherwise see [`Error`].
     pub fn write(&self, observer: &dyn Observer) -> Result<Report> {
         let engine = self.engine(observer)?;
+        self.repairing(&engine, || self.write_from_state(&engine))
+    }
+
+    fn write_from_state(&self, engine: &Engine<'_>) -> Result<Report> {
         staging::check_target(&engine.disk, Path::new(&self.recipe.output.path), self.overwrite)?;
         let mut phases = Vec::new();
         let started = Instant::now();
-        let surveyed = self.survey(&engine)?;
+        let surveyed = self.survey(engine)?;
         let (store, identity) = StateStore::open_existing(&engine.disk, &self.state_path())?;
         if identity.scan_fingerprint != self.scan_fingerprint()? {
             return Err(self.other_recipe());
@@ -127,9 +138,29 @@ impl Job {
             );
             return Err(Error::Conflict(message));
         }
-        let scanned = self.complete(&engine, &store, surveyed, committed, false)?;
+        let scanned = self.complete(engine, &store, surveyed, committed, false)?;
         phases.push(Phase { name: "scan", seconds: started.elapsed().as_secs_f64(), rows: 0, bytes: 0 });
-        self.finish(&engine, &store, scanned, phases)
+        self.finish(engine, &store, scanned, phases)
+    }
+
+    /// Does `action`; should it find the files of shards in the state damaged, these are taken out of the state and it
+    /// begins again without them.
+    fn repairing<T>(&self, engine: &Engine<'_>, action: impl Fn() -> Result<T>) -> Result<T> {
+        let mut attempts = MOST_REPAIRS;
+        loop {
+            match action() {
+                Err(damage @ Error::Damaged { .. }) if attempts > 0 => {
+                    let forgotten = self.forget_damaged(engine)?;
+                    if forgotten.is_empty() {
+                        return Err(damage);
+                    }
+                    let message = format!("damaged in the state, to be scanned again: {}", forgotten.join(", "));
+                    engine.observer.event(Event::Note(&message));
+                    attempts -= 1;
+                }
+                done => return done,
+            }
+        }
     }
 
     fn scan_all(&self, engine: &Engine<'_>, keep: bool, phases: &mut Vec<Phase>) -> Result<(StateStore, Scanned)> {
