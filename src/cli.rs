@@ -34,7 +34,8 @@ pub fn main() -> ExitCode {
         Ok(code) => code,
         Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("twopass: {error:#}");
+            // Where nothing can be written any more, the exit code still says it.
+            let _ = writeln!(io::stderr(), "twopass: {error:#}");
             ExitCode::from(error.downcast_ref::<Error>().map_or(1, Error::exit_code))
         }
     }

@@ -15,7 +15,7 @@ use std::time::Instant;
 use crate::disk::Disk;
 use crate::engine::Engine;
 use crate::error::{Error, Result};
-use crate::observe::Observer;
+use crate::observe::{Event, Observer};
 use crate::sink::staging;
 use crate::source::SourceOptions;
 use crate::spec::{Recipe, Resume, check};
@@ -24,6 +24,9 @@ use crate::transform;
 
 use pass_one::{Lacking, Scanned, Surveyed};
 pub use report::{Phase, Report, SplitReport};
+
+/// How often a job begins again because files of its state are damaged; a disk that damages them as fast is no disk.
+const MOST_REPAIRS: usize = 3;
 
 /// A checked recipe, ready to run.
 #[derive(Debug, Clone)]
@@ -90,15 +93,16 @@ impl Job {
     /// See [`Error`].
     pub fn run(&self, observer: &dyn Observer) -> Result<Report> {
         let engine = self.engine(observer)?;
-        let output = Path::new(&self.recipe.output.path);
-        staging::check_target(&engine.disk, output, self.overwrite)?;
-        let mut phases = Vec::new();
-        let started = Instant::now();
-        let surveyed = self.survey(&engine)?;
-        let lock = staging::lock(&engine.disk, output)?;
-        let (store, scanned) = self.scan_all(&engine, surveyed, true)?;
-        phases.push(scan_phase(started, &scanned));
-        self.finish(&engine, &store, lock, scanned, phases)
+        self.repairing(&engine, || {
+            let output = Path::new(&self.recipe.output.path);
+            staging::check_target(&engine.disk, output, self.overwrite)?;
+            let started = Instant::now();
+            let surveyed = self.survey(&engine)?;
+            let lock = staging::lock(&engine.disk, output)?;
+            let (store, scanned) = self.scan_all(&engine, surveyed, true)?;
+            let phases = vec![scan_phase(started, &scanned)];
+            self.finish(&engine, &store, lock, scanned, phases)
+        })
     }
 
     /// Pass one alone: fills the state.
@@ -107,11 +111,13 @@ impl Job {
     /// See [`Error`].
     pub fn scan(&self, observer: &dyn Observer) -> Result<Report> {
         let engine = self.engine(observer)?;
-        let started = Instant::now();
-        let surveyed = self.survey(&engine)?;
-        let (_, scanned) = self.scan_all(&engine, surveyed, false)?;
-        let phases = vec![scan_phase(started, &scanned)];
-        Ok(self.report(&scanned, phases))
+        self.repairing(&engine, || {
+            let started = Instant::now();
+            let surveyed = self.survey(&engine)?;
+            let (_, scanned) = self.scan_all(&engine, surveyed, false)?;
+            let phases = vec![scan_phase(started, &scanned)];
+            Ok(self.report(&scanned, phases))
+        })
     }
 
     /// Pass two alone, from a complete state.
@@ -120,15 +126,19 @@ impl Job {
     /// [`Error::Conflict`] when the state is missing, of another job, or lacks a shard; otherwise see [`Error`].
     pub fn write(&self, observer: &dyn Observer) -> Result<Report> {
         let engine = self.engine(observer)?;
+        self.repairing(&engine, || self.write_from_state(&engine))
+    }
+
+    fn write_from_state(&self, engine: &Engine<'_>) -> Result<Report> {
         let output = Path::new(&self.recipe.output.path);
         staging::check_target(&engine.disk, output, self.overwrite)?;
         let mut phases = Vec::new();
         let started = Instant::now();
-        let surveyed = self.survey(&engine)?;
+        let surveyed = self.survey(engine)?;
         let lock = staging::lock(&engine.disk, output)?;
         let (store, identity) = StateStore::open_existing(&engine.disk, &self.state_path())?;
         self.check_version(&identity)?;
-        let committed = self.committed(&engine, &store, &surveyed)?;
+        let committed = self.committed(engine, &store, &surveyed)?;
         let missing = committed.iter().filter(|record| record.is_none()).count();
         if missing > 0 {
             let message = format!(
@@ -138,9 +148,29 @@ impl Job {
             );
             return Err(Error::Conflict(message));
         }
-        let scanned = self.complete(&engine, &store, surveyed, committed, (false, Lacking::Refuse))?;
+        let scanned = self.complete(engine, &store, surveyed, committed, (false, Lacking::Refuse))?;
         phases.push(Phase { name: "scan", seconds: started.elapsed().as_secs_f64(), rows: 0, bytes: 0 });
-        self.finish(&engine, &store, lock, scanned, phases)
+        self.finish(engine, &store, lock, scanned, phases)
+    }
+
+    /// Does `action`; should it find the files of shards in the state damaged, these are taken out of the state and it
+    /// begins again without them.
+    fn repairing<T>(&self, engine: &Engine<'_>, action: impl Fn() -> Result<T>) -> Result<T> {
+        let mut attempts = MOST_REPAIRS;
+        loop {
+            match action() {
+                Err(damage @ Error::Damaged { .. }) if attempts > 0 => {
+                    let forgotten = self.forget_damaged(engine)?;
+                    if forgotten.is_empty() {
+                        return Err(damage);
+                    }
+                    let message = format!("damaged in the state, to be scanned again: {}", forgotten.join(", "));
+                    engine.observer.event(Event::Note(&message));
+                    attempts -= 1;
+                }
+                done => return done,
+            }
+        }
     }
 
     fn scan_all(&self, engine: &Engine<'_>, surveyed: Vec<Surveyed>, keep: bool) -> Result<(StateStore, Scanned)> {

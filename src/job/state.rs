@@ -70,6 +70,16 @@ impl Job {
         }
     }
 
+    /// Checks all files of shards in the state, and forgets the shards whose files are damaged.
+    pub(super) fn forget_damaged(&self, engine: &Engine<'_>) -> Result<Vec<String>> {
+        match StateStore::open_existing(&engine.disk, &self.state_path()) {
+            Ok((store, _)) => store.forget_damaged(),
+            // What is damaged is the identity: nothing is known of the shards.
+            Err(Error::Damaged { .. } | Error::Conflict(_)) => Ok(Vec::new()),
+            Err(e) => Err(e),
+        }
+    }
+
     /// Refuses a state of another version.
     ///
     /// # Errors

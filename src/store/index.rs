@@ -4,10 +4,13 @@
 //! Consecutive numbers as keys make a lost entry visible as a gap; lost at the end, it is as if it had not been
 //! committed. sled recovers by dropping what it cannot read, so every value is a framed record with its own checksum.
 
+use std::io::ErrorKind;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::Duration;
+
+use rustix::io::Errno;
 
 use super::frame::{self, Kind};
 use super::record::Event;
@@ -38,17 +41,21 @@ impl Index {
     /// # Errors
     /// [`Error::Damaged`] when sled or an entry is not readable; [`Error::Io`].
     pub(super) fn open(disk: &Disk, dir: &Path) -> Result<(Self, Vec<Event>)> {
+        if disk.is_dir_if_any(dir)? == Some(false) {
+            return Err(damaged(dir, "is not a directory", None));
+        }
         disk.create_dir_all(dir)?;
         remove_unfinished_snapshots(disk, dir)?;
         disk.step("open", dir)?;
         let db = open_sled(dir)?;
         disk.step("replay", dir)?;
-        let events = replay(&db)?;
+        let events = replay(dir, &db)?;
         let path = dir.join("db");
         let (file, next) = (disk.open(&path)?, events.len() as u64);
         let index = Self { disk: disk.clone(), db, file, dir: dir.to_path_buf(), next };
-        // sled creates its files without syncing their names.
+        // sled creates its files without syncing their names, and one of them without syncing its bytes.
         index.sync()?;
+        disk.open(&dir.join("conf"))?.sync()?;
         disk.sync_dir(dir)?;
         Ok((index, events))
     }
@@ -63,7 +70,10 @@ impl Index {
             let what = format!("write an entry of {} bytes to the state's index", value.len());
             return Err(Error::failed(what, format!("an entry has at most {MAX_VALUE_BYTES}")));
         }
-        let failed = |e| Error::failed(format!("write the state's index {}", self.dir.display()), e);
+        let failed = |e| match e {
+            sled::Error::Io(e) => Error::io("write", &self.dir, e),
+            e => Error::failed(format!("write the state's index {}", self.dir.display()), e),
+        };
         self.disk.step("append to", &self.dir)?;
         self.db.insert(self.next.to_be_bytes(), value).map_err(failed)?;
         self.disk.step("flush", &self.dir)?;
@@ -102,17 +112,16 @@ fn open_sled(dir: &Path) -> Result<sled::Db> {
             Err(e) if attempt < LOCK_ATTEMPTS && e.to_string().contains("could not acquire lock") => {
                 thread::sleep(Duration::from_millis(10));
             }
-            Err(e) => return Err(damaged(dir, "cannot be opened", Some(e.into()))),
+            Err(e) => return Err(refused(dir, "cannot be opened", e)),
         }
     }
 }
 
-fn replay(db: &sled::Db) -> Result<Vec<Event>> {
-    let dir = Path::new("index");
+fn replay(dir: &Path, db: &sled::Db) -> Result<Vec<Event>> {
     guarded(dir, || {
         let mut events = Vec::new();
         for entry in db.iter() {
-            let (key, value) = entry.map_err(|e| damaged(dir, "cannot be read", Some(e.into())))?;
+            let (key, value) = entry.map_err(|e| refused(dir, "cannot be read", e))?;
             if key.as_ref() != (events.len() as u64).to_be_bytes() {
                 return Err(damaged(dir, "has lost an entry", None));
             }
@@ -124,6 +133,22 @@ fn replay(db: &sled::Db) -> Result<Vec<Event>> {
 
 fn guarded<T>(dir: &Path, action: impl FnOnce() -> T) -> Result<T> {
     catch_unwind(AssertUnwindSafe(action)).map_err(|_| damaged(dir, "made the database panic", None))
+}
+
+/// A full disk is not damage: then the log is as good as it was, and nothing is set aside.
+fn refused(dir: &Path, what: &str, error: sled::Error) -> Error {
+    match error {
+        sled::Error::Io(e) if is_no_room(&e) => Error::io("open", dir, e),
+        other => damaged(dir, what, Some(other.into())),
+    }
+}
+
+/// Whether an error is of the disk or the process as a whole, and says nothing of the bytes that were read.
+fn is_no_room(error: &std::io::Error) -> bool {
+    use ErrorKind::{FileTooLarge, OutOfMemory, PermissionDenied, QuotaExceeded, ReadOnlyFilesystem, StorageFull};
+    let kinds = [StorageFull, QuotaExceeded, FileTooLarge, ReadOnlyFilesystem, PermissionDenied, OutOfMemory];
+    kinds.contains(&error.kind())
+        || [Errno::MFILE, Errno::NFILE].iter().any(|e| Errno::from_io_error(error) == Some(*e))
 }
 
 fn damaged(dir: &Path, what: &str, source: Option<Cause>) -> Error {

@@ -28,6 +28,8 @@ mod frame_tests;
 #[cfg(test)]
 mod ledger_tests;
 #[cfg(test)]
+mod sled_tests;
+#[cfg(test)]
 mod tests;
 
 use std::path::{Path, PathBuf};
@@ -242,6 +244,22 @@ impl StateStore {
         let forgotten = log.append(Event::Forgotten(name.to_string()))?;
         drop(log);
         self.remove_files(forgotten.as_ref())
+    }
+
+    /// Reads every byte of the shards' files, and forgets the shards whose files are damaged; returns their names.
+    ///
+    /// # Errors
+    /// [`Error::Io`], [`Error::Failed`].
+    pub fn forget_damaged(&self) -> Result<Vec<String>> {
+        let mut damaged = Vec::new();
+        for record in self.shard_records() {
+            match recover::check_pair(&self.disk, &self.path, &record) {
+                Err(Error::Damaged { .. }) => damaged.push(record.stamp.name),
+                checked => checked?,
+            }
+        }
+        damaged.iter().try_for_each(|name| self.forget_shard(name))?;
+        Ok(damaged)
     }
 
     /// Saves the plan for exactly the shards committed now. The plan that is saved already keeps its parts.

@@ -38,7 +38,7 @@ pub struct Recovery {
 /// Opens the log of the locked state `path`, whatever happened to it, and clears up.
 ///
 /// # Errors
-/// [`Error::Io`]; [`Error::Damaged`] only when a new log cannot be made either.
+/// [`Error::Io`]; [`Error::Failed`] when a new log cannot be made either.
 pub(super) fn open_log(disk: &Disk, path: &Path) -> Result<(Log, Recovery)> {
     let mut recovery = Recovery::default();
     let dir = layout::index_dir(path);
@@ -46,7 +46,13 @@ pub(super) fn open_log(disk: &Disk, path: &Path) -> Result<(Log, Recovery)> {
         Err(damage @ Error::Damaged { .. }) => {
             recovery.index_rebuilt = Some(damage.to_string());
             layout::set_index_aside(disk, path)?;
-            Index::open(disk, &dir)?
+            // There is nothing yet that could be damaged: what fails now is the disk.
+            Index::open(disk, &dir).map_err(|e| match e {
+                Error::Damaged { what, source } => {
+                    Error::failed("make a new index of the state", source.unwrap_or_else(|| what.into()))
+                }
+                e => e,
+            })?
         }
         opened => opened?,
     };
@@ -111,6 +117,17 @@ fn read_pair(disk: &Disk, path: &Path, summary: String) -> Result<ShardRecord> {
     LedgerReader::open(disk, &path.join(&header.ledger.path), &header.ledger, header.rows)?.verify()?;
     let summary = SideFile { path: summary, bytes: bytes.len() as u64, xxh3: xxh3_128(&bytes) };
     Ok(ShardRecord { stamp: header.stamp, rows: header.rows, summary, ledger: header.ledger })
+}
+
+/// Checks all bytes of a committed shard's two files.
+///
+/// # Errors
+/// [`Error::Damaged`] when one is not what was committed; [`Error::Io`].
+pub(super) fn check_pair(disk: &Disk, path: &Path, record: &ShardRecord) -> Result<()> {
+    let bytes = record.summary.read(disk, &path.join(&record.summary.path))?;
+    let (_, rest) = frame::decode_first::<ShardHeader>(Kind::ShardHeader, &bytes)?;
+    frame::check(Kind::Summary, rest)?;
+    LedgerReader::open(disk, &path.join(&record.ledger.path), &record.ledger, record.rows)?.verify()
 }
 
 /// Removes what no record names.

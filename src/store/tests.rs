@@ -11,7 +11,7 @@ use super::{Identity, Opened, PartRecord, ShardRecord, ShardStamp, StateStore};
 use crate::disk::Disk;
 use crate::error::{Error, Result};
 
-fn identity() -> Identity {
+pub(super) fn identity() -> Identity {
     Identity {
         format: 1,
         version: "0.1.0".to_string(),
@@ -31,14 +31,14 @@ fn stamp(name: &str) -> ShardStamp {
     }
 }
 
-fn fresh(path: &Path) -> StateStore {
+pub(super) fn fresh(path: &Path) -> StateStore {
     match StateStore::open_or_create(&Disk::default(), path, &identity()).unwrap() {
         Opened::Fresh(store) => store,
         Opened::Existing(..) => panic!("the state is not fresh"),
     }
 }
 
-fn existing(path: &Path) -> StateStore {
+pub(super) fn existing(path: &Path) -> StateStore {
     match StateStore::open_or_create(&Disk::default(), path, &Identity { version: "other".to_string(), ..identity() })
         .unwrap()
     {
@@ -51,7 +51,7 @@ fn existing(path: &Path) -> StateStore {
 }
 
 /// A shard whose summary is its name and whose ledger has as many rows as the name has bytes.
-fn commit(store: &StateStore, name: &str) -> ShardRecord {
+pub(super) fn commit(store: &StateStore, name: &str) -> ShardRecord {
     let rows = name.len();
     let mut ledger = store.create_ledger(name).unwrap();
     ledger.append(&vec![7; rows], &vec![u64::MAX; rows]).unwrap();
@@ -59,7 +59,7 @@ fn commit(store: &StateStore, name: &str) -> ShardRecord {
     store.commit_shard(stamp(name), &summary, ledger.seal().unwrap()).unwrap()
 }
 
-fn assert_intact(store: &StateStore, names: &[&str]) {
+pub(super) fn assert_intact(store: &StateStore, names: &[&str]) {
     let records = store.shard_records();
     assert_eq!(records.iter().map(|record| record.stamp.name.as_str()).collect::<Vec<_>>(), names);
     for record in records {
