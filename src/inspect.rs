@@ -164,7 +164,8 @@ impl Output {
 impl State {
     fn read(store: &StateStore, identity: Identity) -> Result<Self> {
         let mut records = store.shard_records();
-        let plan: Option<Plan> = store.load_plan()?;
+        // One that does not fit together is none, as a damaged one is: freezing it again gives the right one.
+        let plan: Option<Plan> = store.load_plan()?.filter(Plan::is_consistent);
         if let Some(plan) = &plan {
             // A shard that left the input stays in the state, in case it comes back.
             records.retain(|record| plan.shards.iter().any(|shard| shard.name == record.stamp.name));
@@ -174,7 +175,7 @@ impl State {
         let (mut rows, mut missing_label, mut stale) = (0, 0, Vec::new());
         let mut merged: Vec<ColumnSummary> = Vec::new();
         for record in &records {
-            let summary: ShardSummary = store.read_summary(record)?;
+            let summary = ShardSummary::read(store, record)?;
             rows += summary.rows;
             missing_label += summary.missing_label;
             if summary.read_as != read_as || Some(&summary.basis) != basis.as_ref() {
@@ -234,7 +235,7 @@ type Reading = (Vec<(String, String)>, Basis);
 fn common_reading(store: &StateStore, records: &[ShardRecord]) -> Result<Option<Reading>> {
     let mut readings: Vec<(Reading, usize)> = Vec::new();
     for record in records {
-        let summary: ShardSummary = store.read_summary(record)?;
+        let summary = ShardSummary::read(store, record)?;
         let reading = (summary.read_as, summary.basis);
         match readings.iter_mut().find(|(known, _)| *known == reading) {
             Some((_, times)) => *times += 1,

@@ -279,6 +279,14 @@ impl Plan {
         Ok(planned)
     }
 
+    /// Whether its tables are of one number of splits, strata and categories, as those of every frozen plan are.
+    pub fn is_consistent(&self) -> bool {
+        let steps = self.pipeline.lanes.iter().flat_map(|lane| &lane.steps);
+        self.quotas.splits() == self.splits.len()
+            && (self.stratify.is_empty() || self.quotas.strata() == self.strata.len())
+            && steps.into_iter().all(transform::Step::is_consistent)
+    }
+
     /// Routes the rows of shard `at`, whose own codes stand for the strata at these positions.
     pub fn router(&self, at: usize, codes: Vec<u32>) -> Router {
         Router::new(codes, self.random_state, self.shards[at].first_row)

@@ -17,7 +17,7 @@ use crate::schema::{self, ShardFields};
 use crate::source::{Chunk, Decoded, Opened, Shard};
 use crate::spec::{Recipe, SplitKind};
 use crate::state::{CodeCounts, ColumnState, Counted, Summary, VocabularyNeed};
-use crate::store::LedgerWriter;
+use crate::store::{LedgerWriter, ShardRecord, StateStore};
 use crate::strata::{Ids, ShardStrata, Stratum};
 use crate::transform::{self, Need};
 use crate::windows::Windows;
@@ -268,10 +268,38 @@ impl ShardSummary {
     /// [`Error::Damaged`] when they cannot be decoded.
     pub fn decode_columns(&self) -> Result<Vec<ColumnSummary>> {
         let limited = bincode::config::standard().with_limit::<{ 4 << 30 }>();
-        bincode::serde::decode_from_slice(&self.columns, limited)
-            .map(|(columns, _)| columns)
-            .map_err(|e| Error::Damaged { what: "a shard's summary cannot be decoded".into(), source: Some(e.into()) })
+        let (columns, read): (Vec<ColumnSummary>, usize) =
+            bincode::serde::borrow_decode_from_slice(&self.columns, limited).map_err(|e| Error::Damaged {
+                what: "a shard's summary cannot be decoded".into(),
+                source: Some(e.into()),
+            })?;
+        let fits = |column: &ColumnSummary| column.state.fits(self.rows) && column.value_bytes <= MOST_BYTES;
+        if read == self.columns.len() && columns.len() == self.read_as.len() && columns.iter().all(fits) {
+            return Ok(columns);
+        }
+        Err(inconsistent())
     }
+
+    /// What the state holds of a shard; its columns are for [`ShardSummary::decode_columns`].
+    ///
+    /// # Errors
+    /// As [`StateStore::read_summary`], and [`Error::Damaged`] when its counts do not fit together.
+    pub fn read(store: &StateStore, record: &ShardRecord) -> Result<Self> {
+        let summary: Self = store.read_summary(record)?;
+        let of_strata = summary.strata.iter().try_fold(summary.missing_label, |sum, s| sum.checked_add(s.rows));
+        let named = |stratum: &Stratum| stratum.values.len() == summary.basis.stratify.len();
+        let fits = of_strata.is_some_and(|rows| rows <= summary.rows) && summary.rows <= MOST_ROWS;
+        if fits && summary.strata.iter().all(named) { Ok(summary) } else { Err(inconsistent()) }
+    }
+}
+
+/// More rows than any shard has: counts below it add up over all shards without a thought of overflow.
+const MOST_ROWS: u64 = 1 << 48;
+/// As [`MOST_ROWS`], for bytes.
+const MOST_BYTES: u64 = 1 << 56;
+
+fn inconsistent() -> Error {
+    Error::Damaged { what: "a shard's summary is damaged: its parts do not fit together".into(), source: None }
 }
 
 /// What a column gives besides its statistics, for one chunk.

@@ -18,7 +18,7 @@ use serde::Serialize;
 use crate::error::{Error, Result};
 use crate::sink::SealedPart;
 use crate::sink::manifest::Manifest;
-use crate::spec::{Recipe, SplitKind};
+use crate::spec::{Recipe, SplitKind, check};
 
 use keys::{Keys, Ranks};
 use read::PartFormat;
@@ -106,6 +106,10 @@ pub fn output(path: &Path) -> Result<Verdict> {
     let manifest = Manifest::from_json(&bytes)?;
     let recipe: Recipe = serde_json::from_value(manifest.recipe.clone()).map_err(|e| Error::Damaged {
         what: "_manifest.json has a recipe that cannot be read".into(),
+        source: Some(e.into()),
+    })?;
+    check::recipe(&recipe).map_err(|e| Error::Damaged {
+        what: "_manifest.json has a recipe that no run accepts".into(),
         source: Some(e.into()),
     })?;
     let job = Subject { root: path, types: types(&manifest)?, manifest: &manifest, recipe: &recipe };

@@ -101,7 +101,7 @@ impl Job {
         if timeless != now {
             return Ok(false);
         }
-        match store.read_summary::<ShardSummary>(record) {
+        match ShardSummary::read(store, record) {
             Ok(ShardSummary { content: Some(content), .. }) => Ok(content_hash(engine, &surveyed.shard)? == content),
             Ok(_) | Err(Error::Damaged { .. }) => Ok(false),
             Err(error) => Err(error),
@@ -179,7 +179,7 @@ fn read_one(
     needed: &Basis,
     read_as: &[(String, String)],
 ) -> Result<Found> {
-    let mut summary: ShardSummary = store.read_summary(record)?;
+    let mut summary = ShardSummary::read(store, record)?;
     if let Some(lack) = summary.basis.lacks(needed) {
         return Ok(Found::Lacks(lack));
     }

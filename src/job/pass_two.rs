@@ -274,7 +274,7 @@ impl Ledgers for StateLedgers<'_> {
         if let Some(kept) = &self.merged.shard_codes {
             return Ok(Cow::Borrowed(&kept[shard]));
         }
-        let summary: ShardSummary = self.store.read_summary(&self.records[shard])?;
+        let summary = ShardSummary::read(self.store, &self.records[shard])?;
         self.merged.codes(&summary.basis.strata(self.basis, summary.strata)).map(Cow::Owned)
     }
 

@@ -156,6 +156,23 @@ impl Manifest {
                 },
             })
         };
-        read().ok_or_else(|| damaged("lacks what this twopass expects in it"))
+        let manifest: Self = read().ok_or_else(|| damaged("lacks what this twopass expects in it"))?;
+        if manifest.can_be_counted() { Ok(manifest) } else { Err(damaged("has figures that no output has")) }
+    }
+
+    /// Whether there are as many splits as a recipe can name, and all figures together are a number: then every sum of
+    /// some of them is.
+    fn can_be_counted(&self) -> bool {
+        let (shards, rows, bytes) = self.input;
+        let of_split = |split: &Split| {
+            let parts = split.parts.iter().flat_map(|part| [part.rows, part.bytes]);
+            let strata = split.strata.iter().map(|(_, rows)| *rows);
+            parts.chain(strata).chain([split.rows]).try_fold(0_u64, |sum, figure| sum.checked_add(figure))
+        };
+        let splits = self.splits.iter().map(of_split);
+        let dropped = self.dropped.iter().map(|(_, rows)| Some(*rows));
+        let mut figures = splits.chain(dropped).chain([Some(shards), Some(rows), Some(bytes)]);
+        (1..=crate::split::MAX_SPLITS).contains(&self.splits.len())
+            && figures.try_fold(0_u64, |sum, figure| sum.checked_add(figure?)).is_some()
     }
 }

@@ -11,5 +11,5 @@ pub mod rounding;
 mod search;
 pub mod select;
 
-pub use rounding::{Quotas, Shares, quotas};
+pub use rounding::{MAX_SPLITS, Quotas, Shares, quotas};
 pub use select::{Boundaries, DROPPED, Key, NO_STRATUM, boundaries};

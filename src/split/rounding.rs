@@ -37,7 +37,7 @@ const ONE: u64 = 1_000_000_000_000_000;
 const TOLERANCE: u64 = 1_000_000;
 
 /// The most splits: an index fits a byte, and one value of the byte is left for rows in no split.
-const MAX_SPLITS: usize = u8::MAX as usize;
+pub const MAX_SPLITS: usize = u8::MAX as usize;
 
 /// The shares of the splits as exact fractions that sum to exactly 1.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -119,9 +119,29 @@ fn gcd(a: u64, b: u64) -> u64 {
 
 /// How many rows of every stratum each split takes.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "Stored")]
 pub struct Quotas {
     splits: usize,
     rows: Vec<u64>,
+}
+
+/// Quotas as they are stored, before they are known to be some.
+#[derive(Deserialize)]
+struct Stored {
+    splits: usize,
+    rows: Vec<u64>,
+}
+
+impl TryFrom<Stored> for Quotas {
+    type Error = &'static str;
+
+    fn try_from(stored: Stored) -> Result<Self, Self::Error> {
+        let Stored { splits, rows } = stored;
+        if !(1..=MAX_SPLITS).contains(&splits) || !rows.len().is_multiple_of(splits) {
+            return Err("quotas that are not of whole strata");
+        }
+        Ok(Self { splits, rows })
+    }
 }
 
 impl Quotas {

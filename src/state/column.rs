@@ -9,7 +9,7 @@ use xxhash_rust::xxh3::xxh3_64;
 use super::Summary;
 use super::codes::{CodeCounts, Counted};
 use super::distinct::{Distinct, EXACT_LIMIT};
-use super::number::NumberKind;
+use super::number::{self, NumberKind};
 use super::numeric::NumberState;
 use super::time::TimeState;
 use super::vocabulary::TextValues;
@@ -113,6 +113,19 @@ impl ColumnState {
             (values, _) => values,
         };
         Ok(Self { values, ..self })
+    }
+
+    /// Whether it can be the state of at most so many rows: all counts fit them. What is read back and is not is damaged,
+    /// and would be counted on.
+    pub fn fits(&self, rows: u64) -> bool {
+        let Some(present) = self.rows.checked_sub(self.nulls) else { return false };
+        let values_fit = match &self.values {
+            Values::Null | Values::Time(_) | Values::Binary(_) | Values::Opaque => true,
+            Values::Bool { r#true, r#false } => number::sum_is_at_most(present, [*r#true, *r#false]),
+            Values::Number(state) => state.fits(present),
+            Values::Text(state) => state.fits(present),
+        };
+        self.rows <= rows && values_fit
     }
 
     /// The number of distinct values (of a column that is not looked into: of values), and whether it is an estimate.

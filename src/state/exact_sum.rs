@@ -18,9 +18,35 @@ const LOWEST: i32 = -2148;
 /// Two's complement, least significant limb first, limb `i` of the vector weighing 2^(64·(offset+i) − 2176).
 /// The form is canonical (no redundant limb at either end), so that equal sums are equal bytes.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "Stored")]
 pub struct ExactSum {
     offset: u16,
     limbs: Vec<u64>,
+}
+
+/// Limbs that no sum reaches: 2^64 squares of the largest double take 4288 bits and a sign.
+const MOST_LIMBS: usize = 128;
+
+/// A sum as it is stored, before it is known to be one.
+#[derive(Deserialize)]
+struct Stored {
+    offset: u16,
+    limbs: Vec<u64>,
+}
+
+impl TryFrom<Stored> for ExactSum {
+    type Error = &'static str;
+
+    fn try_from(stored: Stored) -> Result<Self, Self::Error> {
+        let Stored { offset, limbs } = stored;
+        if usize::from(offset) + limbs.len() > MOST_LIMBS {
+            return Err("a sum that is too long");
+        }
+        let sum = Self { offset, limbs };
+        let mut canonical = sum.clone();
+        canonical.trim();
+        if canonical == sum { Ok(sum) } else { Err("a sum that is not in its shortest form") }
+    }
 }
 
 impl ExactSum {

@@ -5,7 +5,7 @@ use hashbrown::hash_table::Entry;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 use super::distinct::mix;
-use super::number::{Number, NumberKind};
+use super::number::{Number, NumberKind, sum_is_at_most};
 
 /// Numbers, as order-keeping keys, with their counts; nothing but the fact once there are more than `limit` of them.
 /// What it is depends on the multiset of numbers and the limit, not on order or sharding.
@@ -60,6 +60,11 @@ impl NumberVocabulary {
     pub fn most_frequent(&self) -> Option<(Number, u64)> {
         let best = self.counts.iter().min_by_key(|(key, count)| (std::cmp::Reverse(*count), *key))?;
         Some((Number::of_key(self.kind, best.0), best.1))
+    }
+
+    /// Whether it is of this kind and its counts are those of at most so many values.
+    pub(super) fn fits(&self, kind: NumberKind, values: u64) -> bool {
+        self.kind == kind && sum_is_at_most(values, self.counts.iter().map(|(_, count)| *count))
     }
 
     /// Bytes held on the heap.
@@ -178,13 +183,17 @@ impl<'de> Deserialize<'de> for NumberVocabulary {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let stored = Stored::deserialize(deserializer)?;
         let limit = usize::try_from(stored.limit).map_err(de::Error::custom)?;
+        let damaged = || de::Error::custom("a vocabulary of numbers whose parts do not fit together");
+        if !stored.counts.is_sorted_by(|(key, _), (next, _)| key < next) {
+            return Err(damaged());
+        }
         let mut vocabulary = Self::with_limit(stored.kind, limit);
         vocabulary.counts.reserve(stored.counts.len(), |(key, _)| mix(*key));
         for (key, count) in &stored.counts {
             vocabulary.add(*key, *count);
         }
         if vocabulary.len() != stored.counts.len() || stored.exceeded && !stored.counts.is_empty() {
-            return Err(de::Error::custom("a vocabulary of numbers whose parts do not fit together"));
+            return Err(damaged());
         }
         vocabulary.exceeded = stored.exceeded;
         Ok(vocabulary)

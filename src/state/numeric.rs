@@ -39,6 +39,13 @@ impl NumberState {
         Self { kind, moments: Moments::default(), distinct: Distinct::default(), vocabulary, extremes: NO_EXTREMES }
     }
 
+    /// Whether all counts are those of at most so many values, NaN included.
+    pub(super) fn fits(&self, values: u64) -> bool {
+        let Moments { count, nan, pos_inf, neg_inf, .. } = self.moments;
+        number::sum_is_at_most(values, [count, nan, pos_inf, neg_inf])
+            && self.vocabulary.as_ref().is_none_or(|vocabulary| vocabulary.fits(self.kind, values))
+    }
+
     /// The same numbers without the values themselves.
     pub(super) fn without_vocabulary(self) -> Self {
         Self { vocabulary: None, ..self }

@@ -1,11 +1,14 @@
 //! Which texts a column holds, and how often: exactly up to a limit of distinct values, then their number by sketch.
 //! Never allocates per value.
 
+use std::borrow::Cow;
+
 use hashbrown::HashTable;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::hyperloglog::HyperLogLog;
+use super::number::sum_is_at_most;
 
 /// Text values with their counts, in one arena. `with_limit(n)` says how many distinct values are too many; what happens
 /// then is [`TextValues`]' concern.
@@ -172,9 +175,11 @@ impl Eq for Vocabulary {}
 
 /// The stored form: sorted by value, hence the same bytes for the same content.
 #[derive(Serialize, Deserialize)]
-struct Stored {
+struct Stored<'a> {
     limit: u64,
-    text: String,
+    /// Borrowed when it is read: a text's length is checked against the bytes that are there before anything is copied.
+    #[serde(borrow)]
+    text: Cow<'a, str>,
     lengths: Vec<u32>,
     counts: Vec<u64>,
 }
@@ -189,7 +194,7 @@ impl Serialize for Vocabulary {
             lengths.push(u32::try_from(value.len()).map_err(serde::ser::Error::custom)?);
             counts.push(count);
         }
-        Stored { limit: self.limit as u64, text, lengths, counts }.serialize(serializer)
+        Stored { limit: self.limit as u64, text: text.into(), lengths, counts }.serialize(serializer)
     }
 }
 
@@ -202,15 +207,16 @@ impl<'de> Deserialize<'de> for Vocabulary {
         }
         let mut vocabulary = Self::with_limit(usize::try_from(stored.limit).map_err(de::Error::custom)?);
         vocabulary.index.reserve(stored.counts.len(), |_| 0);
-        let mut rest = stored.text.as_str();
+        let (mut rest, mut last) = (&*stored.text, None);
         for (length, count) in stored.lengths.iter().zip(&stored.counts) {
             let (value, after) = rest.split_at_checked(*length as usize).ok_or_else(damaged)?;
-            if !vocabulary.insert(value.as_bytes(), xxh3_64(value.as_bytes()), *count) {
+            let is_next = last.is_none_or(|last| last < value);
+            if !is_next || !vocabulary.insert(value.as_bytes(), xxh3_64(value.as_bytes()), *count) {
                 return Err(damaged());
             }
-            rest = after;
+            (rest, last) = (after, Some(value));
         }
-        if !rest.is_empty() || vocabulary.len() != stored.counts.len() {
+        if !rest.is_empty() {
             return Err(damaged());
         }
         Ok(vocabulary)
@@ -251,6 +257,14 @@ impl TextValues {
         match self {
             Self::Exact(vocabulary) => Some(vocabulary),
             Self::Sketch { .. } => None,
+        }
+    }
+
+    /// Whether the counts are those of at most so many values: what is read back and is not is damaged.
+    pub(super) fn fits(&self, values: u64) -> bool {
+        match self {
+            Self::Exact(vocabulary) => sum_is_at_most(values, vocabulary.counts.iter().copied()),
+            Self::Sketch { limit, .. } => *limit <= MOST as u64,
         }
     }
 

@@ -169,6 +169,11 @@ fn key(value: f64) -> u64 {
 }
 
 impl CategoryMap {
+    /// Whether every category has one code.
+    pub(super) fn is_consistent(&self) -> bool {
+        self.codes.len() == self.categories.len() && self.codes.iter().all(|code| *code >= 0)
+    }
+
     /// `codes[i]` for the i-th category.
     pub fn new(categories: Categories, codes: Vec<i32>) -> Self {
         Self { categories, codes, table: OnceLock::new() }

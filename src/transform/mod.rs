@@ -89,6 +89,18 @@ pub enum Step {
     Label(LabelMap),
 }
 
+impl Step {
+    /// Whether its tables are of one length, as a fit makes them.
+    pub fn is_consistent(&self) -> bool {
+        match self {
+            Self::Scale(_) | Self::Impute(_) => true,
+            Self::Ordinal(step) => step.map.is_consistent(),
+            Self::OneHot(step) => step.map.is_consistent() && step.codes >= 1,
+            Self::Label(step) => step.map.is_consistent(),
+        }
+    }
+}
+
 /// A column of the output.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct OutputColumn {
