@@ -10,9 +10,11 @@ use super::faults::{At, EIO, ENOSPC, Fault, disk, parts_of};
 use super::scenario::{Place, Scenario, World, in_parallel};
 
 /// What a job may pass over in silence: action, how the path ends, and why it is right to.
-const PASSED_OVER: [(&str, &str, &str); 2] = [
+const PASSED_OVER: [(&str, &str, &str); 4] = [
     ("Look", "out.state/plan", "it was frozen again all the same, and is saved again"),
     ("Read", "out.state/plan", "likewise"),
+    ("Look", ".parquet", "a sealed part that cannot be read is written again"),
+    ("RemoveFile", ".out.twopass-lock", "nobody holds it any more, and the next job takes the file that is left"),
 ];
 
 #[test]

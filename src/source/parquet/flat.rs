@@ -103,9 +103,9 @@ impl<'a, T: Physical> Reader<'a, T> {
             page: None,
             dictionary: None,
             types,
-            // Whoever gets codes works on the dictionary once an array: it has to be much smaller than the array, unless its
-            // values are large themselves.
-            most_codes: if T::PLAIN { (range.rows.min(range.batch_rows()) / 4).max(64) } else { usize::MAX },
+            // Whoever gets codes works on the dictionary once a chunk: it has to be smaller than the chunk, unless its values
+            // are large themselves.
+            most_codes: if T::PLAIN { (range.rows / 2).max(64) } else { usize::MAX },
             values: Vec::new(),
             codes: Vec::new(),
         })

@@ -245,7 +245,8 @@ proptest! {
 fn few_values_come_as_codes_and_many_as_values() {
     let column = |distinct| values(&DataType::Float64, 20_000, distinct, 7, 1);
     let schema = schema_of(&DataType::Float64);
-    for (distinct, dictionaries) in [(10, 2), (2000, 2), (100_000, 0)] {
+    let arrays = 20_000_usize.div_ceil(BATCH_ROWS);
+    for (distinct, dictionaries) in [(10, arrays), (2000, arrays), (100_000, 0)] {
         let file = bytes_of(&[("x", column(distinct), true)], WriterProperties::builder());
         let written = shard_of(&file);
         let shard = Arc::new(ParquetShard::open(&written.shard).unwrap());
