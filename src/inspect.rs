@@ -3,7 +3,7 @@
 
 use std::path::{Path, PathBuf};
 
-use arrow::datatypes::{DataType, Field};
+use arrow::datatypes::Field;
 use serde::Serialize;
 use serde_json::{Value, json};
 
@@ -13,6 +13,7 @@ use crate::error::{Error, Result, did_you_mean};
 use crate::facts::ColumnFacts;
 use crate::plan::Plan;
 use crate::scan::{ColumnSummary, ShardSummary};
+use crate::schema;
 use crate::sink::manifest::{Manifest, Split};
 use crate::source::discover;
 use crate::spec::{Input, OneOrMany};
@@ -190,7 +191,7 @@ impl State {
             }
         }
         let facts = read_as.iter().zip(&merged).map(|((name, data_type), column)| {
-            let data_type: DataType = data_type.parse().map_err(|_| Error::Damaged {
+            let data_type = schema::of_name(data_type).ok_or_else(|| Error::Damaged {
                 what: format!("the state has column `{name}` of the unknown type {data_type}"),
                 source: None,
             })?;

@@ -10,6 +10,25 @@ use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
 use crate::error::{Error, Result, Site, did_you_mean};
 use crate::spec::{ExtraColumns, Input, MissingColumns, TypeName};
 
+/// Types within types, at the most: arrow's parser takes a stack frame for each.
+const MOST_NESTED: usize = 64;
+
+/// The type that arrow prints as `name`, of columns that were read or written; nothing when there is none.
+pub fn of_name(name: &str) -> Option<DataType> {
+    let mut depth = 0_usize;
+    for byte in name.bytes() {
+        match byte {
+            b'(' => depth += 1,
+            b')' => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+        if depth > MOST_NESTED {
+            return None;
+        }
+    }
+    name.parse().ok()
+}
+
 /// The type a column of `found` has inside twopass, or nothing when it is not a plain type: text of every layout is
 /// `Utf8`, binary of every layout is `Binary`, and dates are `Date32`.
 pub fn plain(found: &DataType) -> Option<DataType> {

@@ -16,6 +16,7 @@ use arrow::datatypes::DataType;
 use serde::Serialize;
 
 use crate::error::{Error, Result};
+use crate::schema;
 use crate::sink::SealedPart;
 use crate::sink::manifest::Manifest;
 use crate::spec::{Recipe, SplitKind, check};
@@ -132,7 +133,7 @@ fn parts(manifest: &Manifest) -> impl Iterator<Item = (usize, &SealedPart)> {
 
 fn types(manifest: &Manifest) -> Result<Vec<DataType>> {
     let parse = |(name, data_type): &(String, String)| {
-        data_type.parse().map_err(|_| Error::Damaged {
+        schema::of_name(data_type).ok_or_else(|| Error::Damaged {
             what: format!("_manifest.json: column `{name}` has the type {data_type}, which is unknown"),
             source: None,
         })

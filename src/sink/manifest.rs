@@ -167,7 +167,7 @@ impl Manifest {
         let of_split = |split: &Split| {
             let parts = split.parts.iter().flat_map(|part| [part.rows, part.bytes]);
             let strata = split.strata.iter().map(|(_, rows)| *rows);
-            parts.chain(strata).chain([split.rows]).try_fold(0_u64, |sum, figure| sum.checked_add(figure))
+            parts.chain(strata).chain([split.rows]).try_fold(0_u64, u64::checked_add)
         };
         let splits = self.splits.iter().map(of_split);
         let dropped = self.dropped.iter().map(|(_, rows)| Some(*rows));

@@ -70,7 +70,7 @@ impl std::fmt::Display for Number {
 
 /// Whether these counts are together at most so many; those of damaged records may be anything.
 pub(super) fn sum_is_at_most(most: u64, counts: impl IntoIterator<Item = u64>) -> bool {
-    counts.into_iter().try_fold(0_u64, |sum, count| sum.checked_add(count)).is_some_and(|sum| sum <= most)
+    counts.into_iter().try_fold(0_u64, u64::checked_add).is_some_and(|sum| sum <= most)
 }
 
 #[inline(always)]

@@ -1,6 +1,6 @@
 //! What the store remembers, as plain data. Sizes in bytes; paths relative to the state directory, with `/`.
 
-use std::path::Path;
+use std::path::{Component, Path};
 
 use serde::{Deserialize, Serialize};
 use xxhash_rust::xxh3::xxh3_128;
@@ -55,11 +55,15 @@ impl SideFile {
         Self { path, bytes: sealed.bytes, xxh3: sealed.xxh3 }
     }
 
-    /// Checks that `absolute` is there and as long as recorded.
+    /// Checks that `absolute` is there, within the state, and as long as recorded.
     ///
     /// # Errors
     /// [`Error::Damaged`] when it is not; [`Error::Io`].
     pub(super) fn check_length(&self, disk: &Disk, absolute: &Path) -> Result<()> {
+        // A record that leads out of the state is not ours: what it names would be removed with it.
+        if !Path::new(&self.path).components().all(|part| matches!(part, Component::Normal(_))) {
+            return Err(damaged(absolute, "is not within it"));
+        }
         match disk.length_if_any(absolute)? {
             Some(bytes) if bytes == self.bytes => Ok(()),
             Some(bytes) => Err(damaged(absolute, &format!("has {bytes} bytes where {} were recorded", self.bytes))),

@@ -19,7 +19,8 @@ fn changed(numbers: &mut Numbers, text: &str) -> String {
     let mut text = text.to_string();
     let end = *pick(numbers, &ends);
     if let Some(colon) = text[..end].rfind(':') {
-        text.replace_range(colon + 1..end, *pick(numbers, values));
+        let value = *pick(numbers, values);
+        text.replace_range(colon + 1..end, value);
     }
     text
 }
@@ -52,7 +53,7 @@ fn any_manifest_ends_in_a_verdict_or_an_error() {
     });
 }
 
-/// Each was a panic of `verify`, or a loop without an end.
+/// Sums beyond 64 bits, parts of no rows, rows that are only promised: each would stop a check rather than fail it.
 #[test]
 fn figures_that_no_output_has_are_damage() {
     let place = Place::new();
@@ -76,4 +77,22 @@ fn figures_that_no_output_has_are_damage() {
     manifest["splits"]["train"]["rows"] = json!(1_u64 << 62);
     fs::write(&path, manifest.to_string()).unwrap();
     assert!(!verify::output(&root).unwrap().ok);
+}
+
+/// Nested deeper than any stack.
+#[test]
+fn a_type_within_types_without_end_is_damage() {
+    let place = Place::new();
+    corpus::job(&place.path("job"), [20, 30]);
+    let root = place.path("job/out");
+    let path = root.join("_manifest.json");
+    let mut manifest: Value = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
+    for opening in
+        ["List(", "Dictionary(Int32, ", "Struct(\"a\": ", "Map(", "RunEndEncoded(\"a\": ", "FixedSizeList(2 x "]
+    {
+        manifest["schema"][0]["type"] = json!(opening.repeat(200_000));
+        fs::write(&path, manifest.to_string()).unwrap();
+        let found = verify::output(&root);
+        assert!(matches!(found, Err(Error::Damaged { .. })), "{opening}");
+    }
 }

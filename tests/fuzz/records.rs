@@ -19,7 +19,7 @@ use crate::mutate::{damaged, fuzz, pick, place};
 
 /// The layout of the store's own entry of the log, which is not public.
 #[derive(Debug, Serialize, serde::Deserialize)]
-enum Event {
+pub enum Event {
     Shard(ShardRecord),
     Forgotten(String),
     Plan(SideFile),

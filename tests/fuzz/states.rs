@@ -9,12 +9,14 @@ use twopass::error::Error;
 use twopass::inspect;
 use twopass::plan::Plan;
 use twopass::scan::ShardSummary;
-use twopass::store::StateStore;
 use twopass::store::frame::{self, Kind};
+use twopass::store::{SideFile, StateStore};
+use xxhash_rust::xxh3::xxh3_128;
 
 use crate::common::{Numbers, Place};
 use crate::corpus;
 use crate::mutate::{damaged, fuzz, pick};
+use crate::records::Event;
 
 type Files = BTreeMap<PathBuf, Vec<u8>>;
 
@@ -150,4 +152,28 @@ fn a_log_of_damaged_entries_is_replayed_or_rebuilt() {
         drop(log);
         assert_said(read(&root));
     });
+}
+
+#[test]
+fn a_record_that_leads_out_of_the_state_takes_nothing_with_it() {
+    let place = Place::new();
+    let (mut files, root) = (state(&place), place.path("state"));
+    files.retain(|name, _| !name.starts_with("index"));
+    write_all(&root, &files);
+    let mine = place.path("mine");
+    fs::write(&mine, b"mine").unwrap();
+    let (store, _) = StateStore::open_existing(&Disk::default(), &root).unwrap();
+    let mut record = store.shard_records().remove(0);
+    drop(store);
+    fs::remove_dir_all(root.join("index")).unwrap();
+    record.summary = SideFile { path: "../mine".to_string(), bytes: 4, xxh3: xxh3_128(b"mine") };
+    let name = record.stamp.name.clone();
+    let log = sled::Config::new().path(root.join("index")).flush_every_ms(None).open().unwrap();
+    log.insert(0_u64.to_be_bytes(), frame::encode(Kind::Event, &Event::Shard(record)).unwrap()).unwrap();
+    log.flush().unwrap();
+    drop(log);
+    let (store, _) = StateStore::open_existing(&Disk::default(), &root).unwrap();
+    assert_eq!(store.recovery().lost, [name.clone()]);
+    store.forget_shard(&name).unwrap();
+    assert_eq!(fs::read(&mine).unwrap(), b"mine");
 }
