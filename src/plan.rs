@@ -228,7 +228,7 @@ impl Plan {
             schema: crate::scan::type_names(&collect.schema),
             shards: Vec::new(),
             stratify: collect.stratify.iter().map(|&at| collect.schema.field(at).name().clone()).collect(),
-            dictionary: dictionary_columns(&pipeline, &facts),
+            dictionary: dictionary_columns(&pipeline, &facts, row_group_rows),
             splits,
             strata,
             quotas,
@@ -427,14 +427,19 @@ fn output_row_bytes(pipeline: &Pipeline, facts: &[ColumnFacts]) -> u64 {
     pipeline.output.iter().map(bytes).sum()
 }
 
-/// A dictionary pays where a value comes back often.
-fn dictionary_columns(pipeline: &Pipeline, facts: &[ColumnFacts]) -> Vec<bool> {
+/// Numbers in a dictionary at the most: those of one that stays in cache while rows are looked up.
+const MOST_NUMBERS: u64 = 1 << 15;
+
+/// A dictionary pays where a value comes back often within one row group, which has one of its own.
+fn dictionary_columns(pipeline: &Pipeline, facts: &[ColumnFacts], row_group_rows: u64) -> Vec<bool> {
     let pays = |column: &transform::OutputColumn| {
-        let lane = &pipeline.lanes[column.lane];
-        let fact = &facts[lane.input];
-        let few = fact.distinct <= crate::state::EXACT_LIMIT as u64 && fact.distinct * 4 <= fact.rows;
-        few || (column.data_type == DataType::Utf8 && fact.distinct * 2 <= fact.rows)
-            || column.data_type == DataType::UInt8
+        let fact = &facts[pipeline.lanes[column.lane].input];
+        let rows = fact.rows.min(row_group_rows);
+        match column.data_type {
+            DataType::UInt8 => true,
+            DataType::Utf8 => fact.distinct * 2 <= rows,
+            _ => fact.distinct <= MOST_NUMBERS && fact.distinct * 4 <= rows,
+        }
     };
     pipeline.output.iter().map(pays).collect()
 }
