@@ -93,8 +93,8 @@ impl Bounds {
         let Self::Bytes { range, .. } = self else { return };
         match range {
             None => *range = Some((value.to_vec(), value.to_vec())),
-            Some((low, _)) if value < low.as_slice() => *low = value.to_vec(),
-            Some((_, high)) if value > high.as_slice() => *high = value.to_vec(),
+            Some((low, _)) if value < low.as_slice() => value.clone_into(low),
+            Some((_, high)) if value > high.as_slice() => value.clone_into(high),
             Some(_) => {}
         }
     }
