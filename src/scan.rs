@@ -442,7 +442,7 @@ fn append_rows(
 
 /// The chunk without what its arrays hold beyond their rows: of many small shards that would be most of it.
 fn keep_decoded(chunk: &Chunk, mut parts: Vec<Part>) -> Chunk {
-    parts.iter_mut().flat_map(|part| &mut part.arrays).for_each(|array| array.shrink_to_fit());
+    parts.iter_mut().flat_map(|part| &mut part.arrays).for_each(Array::shrink_to_fit);
     Chunk::Decoded(Decoded {
         shard: chunk.shard().into(),
         first_row: chunk.first_row(),

@@ -12,6 +12,7 @@ use common::table::read_parquet;
 use common::{Place, chain, hashes, parts, plan, read_split, run, try_run};
 use parquet::arrow::ArrowWriter;
 use parquet::basic::Compression;
+use parquet::file::metadata::ColumnChunkMetaData;
 use parquet::file::properties::WriterProperties;
 use parquet::file::reader::{FileReader, SerializedFileReader};
 use proptest::prelude::*;
@@ -68,7 +69,8 @@ fn chunks(path: &Path) -> Vec<Vec<u8>> {
     let bytes = std::fs::read(path).unwrap();
     let reader = SerializedFileReader::new(File::open(path).unwrap()).unwrap();
     let groups = reader.metadata().row_groups().iter().filter(|group| group.num_rows() > 0);
-    let ranges = groups.flat_map(|group| group.columns().iter().map(|column| column.byte_range()).collect::<Vec<_>>());
+    let ranges =
+        groups.flat_map(|group| group.columns().iter().map(ColumnChunkMetaData::byte_range).collect::<Vec<_>>());
     ranges.map(|(start, length)| bytes[start as usize..(start + length) as usize].to_vec()).collect()
 }
 
@@ -115,7 +117,7 @@ fn what_does_not_fit_is_encoded_anew() {
     let cases: [(&str, &[&[usize]], Compression, Change); 7] = [
         ("another compression", &[&[100, 100]], Compression::UNCOMPRESSED, |_| {}),
         ("a part ends within a row group", &[&[100, 60, 40]], snappy, |recipe| {
-            recipe["output"]["shard_rows"] = 120.into()
+            recipe["output"]["shard_rows"] = 120.into();
         }),
         ("many small row groups", &[&[20; 10]], snappy, |_| {}),
         ("a transform", &[&[100, 100]], snappy, |recipe| {

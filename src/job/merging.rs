@@ -110,7 +110,7 @@ impl Merging {
         let number = |(values, number): (Vec<Option<String>>, u32)| {
             (Stratum { values, rows: self.strata_rows[number as usize] }, number)
         };
-        #[expect(clippy::iter_over_hash_type, reason = "sorted below, by an order without ties")]
+        // Sorted below, by an order without ties.
         let mut strata: Vec<(Stratum, u32)> = self.strata.into_iter().map(number).collect();
         let order = strata::order(&types);
         strata.sort_unstable_by(|(a, _), (b, _)| order(a, b));

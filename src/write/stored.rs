@@ -19,7 +19,7 @@ use crate::spec::Recipe;
 /// Writes the parts of `plan` that are left to `destination`; `open` opens the shard at a position of the plan.
 ///
 /// # Errors
-/// As [`super::parts`].
+/// As [`super::parts()`].
 pub fn parts<'a>(
     engine: &Engine<'_>,
     recipe: &Recipe,

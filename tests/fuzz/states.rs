@@ -173,7 +173,7 @@ fn a_record_that_leads_out_of_the_state_takes_nothing_with_it() {
     log.flush().unwrap();
     drop(log);
     let (store, _) = StateStore::open_existing(&Disk::default(), &root).unwrap();
-    assert_eq!(store.recovery().lost, [name.clone()]);
+    assert_eq!(store.recovery().lost, std::slice::from_ref(&name));
     store.forget_shard(&name).unwrap();
     assert_eq!(fs::read(&mine).unwrap(), b"mine");
 }

@@ -28,7 +28,7 @@ pub enum EncodedChunk {
         close: Box<ColumnCloseResult>,
     },
     /// By the library's encoder.
-    Library(ArrowColumnChunk),
+    Library(Box<ArrowColumnChunk>),
     /// By whoever wrote the shard.
     Stored(StoredChunk),
 }
@@ -106,7 +106,7 @@ impl Compressor {
     /// # Errors
     /// When the library lacks it.
     pub fn new(compression: Compression) -> Result<Self> {
-        let codec = create_codec(compression.into(), &CodecOptionsBuilder::default().build())?;
+        let codec = create_codec(compression, &CodecOptionsBuilder::default().build())?;
         Ok(Self { compression, codec })
     }
 

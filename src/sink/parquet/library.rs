@@ -71,7 +71,7 @@ impl SplitColumn {
             if rows as u64 == left {
                 self.flush(&library.field)?;
                 if let Some(writer) = self.writer.take() {
-                    finished.push(EncodedChunk::Library(writer.close()?));
+                    finished.push(EncodedChunk::Library(Box::new(writer.close()?)));
                 }
             }
         }

@@ -13,6 +13,7 @@ use bytes::Bytes;
 use parquet::arrow::ArrowWriter;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use parquet::basic::Encoding as PageEncoding;
+use parquet::column::page::Page;
 use parquet::file::metadata::RowGroupMetaData;
 use parquet::file::reader::{FileReader, SerializedFileReader};
 use parquet::file::statistics::Statistics;
@@ -80,7 +81,7 @@ fn groups(file: &Bytes) -> Vec<RowGroupMetaData> {
 fn data_pages(file: &Bytes) -> Vec<PageEncoding> {
     let reader = SerializedFileReader::new(file.clone()).unwrap();
     let pages = reader.get_row_group(0).unwrap().get_column_page_reader(0).unwrap();
-    pages.map(Result::unwrap).filter(|page| page.is_data_page()).map(|page| page.encoding()).collect()
+    pages.map(Result::unwrap).filter(Page::is_data_page).map(|page| page.encoding()).collect()
 }
 
 /// The same rows as dictionary codes, with values that no row uses in front.

@@ -8,7 +8,7 @@ use parquet::basic::CompressionCodec;
 use parquet::column::page::PageReader;
 use parquet::column::writer::ColumnCloseResult;
 use parquet::errors::{ParquetError, Result as ParquetResult};
-use parquet::file::metadata::{ColumnChunkMetaData, ParquetMetaData};
+use parquet::file::metadata::{ColumnChunkMetaData, ParquetMetaData, RowGroupMetaData};
 use parquet::file::reader::{ChunkReader, Length};
 use parquet::file::serialized_reader::SerializedPageReader;
 use parquet::schema::types::SchemaDescriptor;
@@ -53,7 +53,7 @@ impl ParquetShard {
     pub fn layout(&self) -> Layout {
         let groups = self.metadata.row_groups();
         let mut compressions =
-            groups.iter().flat_map(|group| group.columns()).map(ColumnChunkMetaData::compression_codec);
+            groups.iter().flat_map(RowGroupMetaData::columns).map(ColumnChunkMetaData::compression_codec);
         let first = compressions.next();
         Layout {
             groups: groups.iter().map(|group| group.num_rows().max(0) as u64).filter(|rows| *rows > 0).collect(),
