@@ -112,9 +112,9 @@ fn the_bytes_of_parquet_parts_are_frozen() {
 }
 
 const PARQUET: [(&str, &str); 3] = [
-    ("test/part-00000.parquet", "d7587fe5b36d46d506e098b0c89b3cc175946729f7d56d6c91a43728fef78242"),
-    ("train/part-00000.parquet", "fc5ac8606cee281f3578a37451ce909266b0a64529c1cc28722cd1e3164d986d"),
-    ("train/part-00001.parquet", "f620ef9e176d335442e7bd5b766991999983d77f601add842282275c4ca13aba"),
+    ("test/part-00000.parquet", "0bd5e412cac5836ab584044491d1932e26f6004d6a3791e7d8ed8b2762e82427"),
+    ("train/part-00000.parquet", "6b07f3f632154e3fb8c778baf1350bc684496295a95ea320bc28782cdce2518c"),
+    ("train/part-00001.parquet", "0028e0c093800581dd6b6a170c8f3e2fa42573d83bd8c610c3973493c20ddee5"),
 ];
 
 #[test]

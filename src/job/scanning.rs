@@ -13,7 +13,7 @@ use crate::error::{Error, Result};
 use crate::observe::Event;
 use crate::scan::{self, Collect, Outcome};
 use crate::schema::ShardFields;
-use crate::source::{Opened, SourceOptions};
+use crate::source::{Opened, Shard, SourceOptions};
 use crate::spec::Mode;
 use crate::store::frame::{self, Kind};
 use crate::store::{LEDGER_BUFFER_BYTES, StateStore};
@@ -131,7 +131,8 @@ impl Scanning<'_> {
         }
         let mut ledger = store.create_ledger(&one.shard.name)?;
         let _ledger_buffer = engine.budget.reserve("the row ledger", LEDGER_BUFFER_BYTES)?;
-        match scan::shard(engine, &one.shard, &opened, (self.collect, self.basis), &mut ledger, keep)? {
+        let scanned = scan::shard(engine, &one.shard, &opened, (self.collect, self.basis), &mut ledger, keep);
+        match scanned.map_err(|error| unreadable(&one.shard, error))? {
             Outcome::Widened(fields) => Ok(Some(fields)),
             Outcome::Done { summary, columns, cached } => {
                 one.shard.check_unchanged()?;
@@ -149,6 +150,14 @@ impl Scanning<'_> {
                 Ok(None)
             }
         }
+    }
+}
+
+/// A shard that changed while it was read is told as that, not as what came of it.
+fn unreadable(shard: &Shard, error: Error) -> Error {
+    match error {
+        Error::Data { .. } => shard.check_unchanged().err().unwrap_or(error),
+        other => other,
     }
 }
 
