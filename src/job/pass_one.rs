@@ -19,6 +19,7 @@ use crate::plan::Merged;
 use crate::preview;
 use crate::scan::Collect;
 use crate::schema::{self, ShardFields};
+use crate::source::compression;
 use crate::source::parquet::copy::Layout;
 use crate::source::{Chunk, Opened, Shard, discover};
 use crate::spec::Mode;
@@ -221,11 +222,7 @@ impl Job {
             Mode::Streaming => false,
             Mode::InMemory => true,
             Mode::Auto => {
-                // Eight bytes a value, and half as much again for what comes in and goes out.
-                let decoded: u64 = surveyed
-                    .iter()
-                    .map(|s| s.rows.map_or(s.shard.bytes * 4, |rows| rows * s.fields.len() as u64 * 12))
-                    .sum();
+                let decoded: u64 = surveyed.iter().map(decoded_bytes).sum();
                 decoded <= engine.budget.limit() / 2
             }
         }
@@ -257,6 +254,17 @@ impl Job {
                 Ok(false)
             }
         }
+    }
+}
+
+/// About what a shard takes when all its columns are decoded, in bytes; keeping ends where the budget does all the same.
+fn decoded_bytes(surveyed: &Surveyed) -> u64 {
+    match surveyed.rows {
+        // Eight bytes a value, and half as much again for what comes in and goes out.
+        Some(rows) => rows * surveyed.fields.len() as u64 * 12,
+        // Numbers of a few digits become eight bytes; a tenth is what compression leaves of them.
+        None if compression::is_named_so(&surveyed.shard.path) => surveyed.shard.bytes * 10,
+        None => surveyed.shard.bytes * 3 / 2,
     }
 }
 

@@ -88,6 +88,11 @@ impl Codec {
     }
 }
 
+/// Whether the name of a file says that it is compressed.
+pub fn is_named_so(path: &Path) -> bool {
+    Codec::of_name(path).is_some()
+}
+
 /// Opens the file at `path` for its plain bytes.
 ///
 /// # Errors
