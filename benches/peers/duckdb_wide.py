@@ -24,7 +24,7 @@ moments = db.execute(f"select {', '.join(f'avg({c}), stddev_pop({c})' for c in N
 for c in TEXTS:
     values = f"select distinct {c} value from {TABLE} where {c} is not null"
     db.execute(f"create table codes_{c} as select value, (row_number() over (order by value) - 1)::int code from ({values})")
-quantiles = "quantile_disc(hash(order_id), 0.7) first, quantile_disc(hash(order_id), 0.85) second"
+quantiles = "quantile_disc(hash(order_id), 0.7) as cut_a, quantile_disc(hash(order_id), 0.85) as cut_b"
 db.execute(f"create table cuts as select label, {quantiles} from {TABLE} group by label")
 
 # Pass two: one query that joins them all.
@@ -35,6 +35,6 @@ for at, c in enumerate(NUMBERS):
     mean, deviation = moments[2 * at], moments[2 * at + 1] or 1.0
     columns.append(f"({c} - ({mean!r})::double) / ({deviation!r})::double as {c}")
 joins = " ".join(f"left join codes_{c} on t.{c} = codes_{c}.value" for c in TEXTS)
-split = "case when hash(order_id) <= cuts.first then 'train' when hash(order_id) <= cuts.second then 'test' else 'val' end"
+split = "case when hash(order_id) <= cuts.cut_a then 'train' when hash(order_id) <= cuts.cut_b then 'test' else 'val' end"
 query = f"select {', '.join(columns)}, {split} as split from {TABLE} t {joins} join cuts on cuts.label = t.label"
 db.execute(f"copy ({query}) to '{OUT}' (format parquet, partition_by (split), compression snappy, overwrite_or_ignore)")
