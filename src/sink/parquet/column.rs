@@ -47,7 +47,7 @@ impl Rows<'_> {
         }
     }
 
-    /// Puts what `get` has for each row at the front of `out`.
+    /// Puts the values that `from` has for these rows at the front of `out`.
     fn gather<T: Copy>(&self, from: &[T], out: &mut [T]) {
         match self {
             Self::Range(start, end) => out[..end - start].copy_from_slice(&from[*start..*end]),
