@@ -13,6 +13,7 @@ use arrow::compute::{TakeOptions, take};
 use arrow::datatypes::SchemaRef;
 use rayon::prelude::*;
 
+use crate::allot::NextRoutes;
 use crate::engine::Engine;
 use crate::error::{Error, Result, Site};
 use crate::observe::Event;
@@ -30,9 +31,6 @@ use crate::windows::{Window, Windows};
 
 /// Pieces that may wait for the disk.
 const WAITING_PIECES: usize = 1;
-
-/// Fills in the splits of the next so many rows.
-pub type NextRoutes<'a> = dyn FnMut(usize, &mut VecDeque<u8>) -> Result<()> + 'a;
 
 /// The rows of one shard for pass two: its chunks, and the splits of its rows in order.
 pub struct ShardRows<'a> {

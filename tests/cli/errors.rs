@@ -25,13 +25,46 @@ fn an_unknown_key_is_refused_with_the_nearest_one() {
 #[test]
 fn what_is_not_available_yet_says_so() {
     let job = Job::new();
-    for set in ["dedupe.key=id", "split.kind=grouped", "split.groups=id", "fit.rows=train"] {
+    for set in ["input.bad_rows=skip", "input.bad_shards=skip"] {
         job.fails(&["run", "-i", "data", "--set", set], 2, &["not available yet"]);
     }
     job.write("op.toml", "[input]\npath = \"data\"\n[[transform]]\nop = \"rename\"\ncolumns = \"id\"\n");
     job.fails(&["run", "op.toml"], 2, &["`rename`".trim_matches('`'), "not available yet"]);
     job.fails(&["apply", "--state", "s"], 2, &["`twopass apply` is not available yet"]);
     job.fails(&["job", "tabular-preprocessing"], 2, &["not available yet"]);
+}
+
+#[test]
+fn a_split_that_lacks_a_key_or_has_one_too_many_says_which() {
+    let job = Job::new();
+    let refused = |sets: &[&str], wanted: &[&str]| {
+        let mut args = vec!["run", "-i", "data"];
+        sets.iter().for_each(|set| args.extend(["--set", set]));
+        job.fails(&args, 2, wanted);
+    };
+    refused(&["split.kind=grouped"], &["needs split.groups"]);
+    refused(&["split.kind=stratified_grouped", "split.groups=id"], &["needs split.stratify or label.column"]);
+    refused(&["split.kind=temporal"], &["needs split.time"]);
+    refused(&["split.kind=temporal", "split.time=t"], &["needs split.cutoff"]);
+    refused(&["split.kind=temporal", "split.time=t", "split.cutoff=\"soon\""], &["split.cutoff", "soon", "2024-11-01"]);
+    refused(
+        &["split.kind=temporal", "split.time=t", "split.cutoff=\"2024-11-01\"", "split.gap=\"7\""],
+        &["split.gap", "36h"],
+    );
+    refused(
+        &["split.kind=temporal", "split.time=t", "split.cutoff=3", "split.groups=id", "split.oot_exclude=[\"x\"]"],
+        &["split.oot_exclude names `x`"],
+    );
+    refused(&["split.kind=random", "split.groups=id"], &["split.groups goes with", "\"random\""]);
+    refused(&["split.kind=random", "split.time=t"], &["split.time goes with"]);
+    refused(&["split.kind=kfold", "split.folds=1"], &["split.folds = 1"]);
+    refused(&["split.kind=kfold", "split.sizes={a=0.5,b=0.5}"], &["split.sizes goes with"]);
+    refused(&["split.kind=random", "split.sizes={a=0.5,b=7}"], &["both"]);
+    refused(&["split.kind=random", "split.sizes={a=0.5,b=0.2}"], &["split.sizes sum to", "rest"]);
+    refused(&["split.rest=drop"], &["split.rest goes with"]);
+    refused(&["dedupe.key=[]"], &["dedupe.key names no column"]);
+    refused(&["dedupe.key=id", "dedupe.keep=best"], &["dedupe", "best"]);
+    refused(&["fit.rows=train"], &["fit.rows", "split of that name"]);
 }
 
 #[test]
