@@ -61,6 +61,7 @@
 #![cfg_attr(not(test), warn(clippy::print_stdout, clippy::print_stderr))]
 
 pub mod basis;
+pub mod derive;
 pub mod disk;
 pub mod engine;
 pub mod error;

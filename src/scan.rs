@@ -9,6 +9,7 @@ use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use crate::basis::Basis;
+use crate::derive::Derived;
 use crate::engine::Engine;
 use crate::error::{Error, Result};
 use crate::hash;
@@ -25,8 +26,10 @@ use crate::windows::Windows;
 /// What pass one collects, decided by the recipe and the schema.
 #[derive(Debug, Clone)]
 pub struct Collect {
-    /// The columns of the input.
+    /// The columns, as the recipe derives them of the input's.
     pub schema: SchemaRef,
+    /// How they are derived.
+    pub derived: Derived,
     /// How much is kept of each column's values.
     pub needs: Vec<VocabularyNeed>,
     /// Columns of the row's key, in the recipe's order; none for the row's place.
@@ -35,7 +38,7 @@ pub struct Collect {
     pub stratify: Vec<usize>,
     /// The label's column.
     pub label: Option<usize>,
-    /// For each column, whether the recipe sets its type.
+    /// For each source column, whether the recipe sets its type.
     pub forced: Vec<bool>,
     /// Whether splits need to know anything of single rows.
     pub ledger: bool,
@@ -46,11 +49,13 @@ pub struct Collect {
 }
 
 impl Collect {
-    /// What `recipe` needs to know of columns of this schema.
+    /// What `recipe` needs to know of input columns of this schema.
     ///
     /// # Errors
-    /// [`Error::Data`] when a column of the recipe is not there; what [`transform::needs`] finds.
-    pub fn new(recipe: &Recipe, schema: &SchemaRef) -> Result<Self> {
+    /// [`Error::Data`] when a column of the recipe is not there; what [`Derived::new`] and [`transform::needs`] find.
+    pub fn new(recipe: &Recipe, input: &SchemaRef) -> Result<Self> {
+        let derived = Derived::new(recipe, input)?;
+        let schema = &derived.schema;
         let at = |name: &String, what| schema::position(schema, name, what);
         let label = recipe.label.as_ref().map(|label| at(&label.column, "Label field")).transpose()?;
         let needs = transform::needs(recipe, schema)?.into_iter().map(|need| match need {
@@ -62,10 +67,12 @@ impl Collect {
         let key = names(&recipe.split.key).iter().map(|name| at(name, "split.key column")).collect::<Result<_>>()?;
         let stratify =
             Self::stratify_names(recipe).iter().map(|name| at(name, "split.stratify column")).collect::<Result<_>>()?;
-        let forced = schema.fields().iter().map(|field| recipe.input.schema.contains_key(field.name())).collect();
+        let forced =
+            derived.source.fields().iter().map(|field| recipe.input.schema.contains_key(field.name())).collect();
         let ledger = recipe.split.kind != SplitKind::None || label.is_some();
         Ok(Self {
             schema: Arc::clone(schema),
+            derived,
             needs: needs.collect(),
             forced,
             key,
@@ -86,6 +93,16 @@ impl Collect {
             (SplitKind::Stratified, None, Some(label)) => vec![label.column.clone()],
             _ => Vec::new(),
         }
+    }
+
+    /// The same once all values were seen: a column that has none is text.
+    ///
+    /// # Errors
+    /// As [`Derived::check_types`].
+    pub fn settled(self) -> Result<Self> {
+        let derived = self.derived.settled();
+        derived.check_types()?;
+        Ok(Self { schema: Arc::clone(&derived.schema), derived, ..self })
     }
 
     /// The columns' summaries before the first row.
@@ -210,7 +227,9 @@ pub fn shard(
     let mut reservation = engine.budget.reserve("the columns' statistics", 0)?;
     let (mut rows, mut missing_label) = (0, 0);
     let mut cached = keep.then(Vec::new);
-    let mut windows = Windows::new(engine, shard, opened, &collect.schema, &collect.forced, u64::MAX)?;
+    // Columns that are made of several are held for all rows of a chunk: these are no more than a window's.
+    let piece_bytes = if collect.derived.combines() { engine.window_bytes() } else { u64::MAX };
+    let mut windows = Windows::new(engine, shard, opened, &collect.derived.source, &collect.forced, piece_bytes)?;
     while let Some(window) = windows.next(engine)? {
         let chunks = window.chunks;
         let parts = scan_columns(engine, &chunks, collect, &mut columns, cached.is_some())?;
@@ -357,7 +376,7 @@ fn scan_column(chunk: &Chunk, collect: &Collect, at: usize, summary: &mut Column
         (collect.key.contains(&at), collect.stratify.contains(&at), collect.label == Some(at));
     let mut part = Part::default();
     let mut codes = CodeCounts::default();
-    chunk.for_each_array(&collect.schema, at, &mut |_, array| {
+    collect.derived.for_each_array(chunk, at, &mut |_, array| {
         summary.update(&array, &mut codes)?;
         if is_key {
             hash::fields(&array, &mut part.hashes)?;
@@ -448,6 +467,7 @@ fn keep_decoded(chunk: &Chunk, mut parts: Vec<Part>) -> Chunk {
         first_row: chunk.first_row(),
         rows: chunk.rows(),
         columns: parts.into_iter().map(|part| part.arrays).collect(),
+        derived: true,
     })
 }
 

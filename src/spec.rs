@@ -5,10 +5,12 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub mod check;
+mod derive;
 pub mod keys;
 mod transform;
 mod values;
 
+pub use derive::{Cast, CastErrors, Concat, Drop, IfMissing, Keep, Rename, RowMax};
 pub use transform::{
     CategoryOrder, Frequency, ImputeStrategy, MinMaxScaler, OneHotDrop, OneHotEncoder, OneHotUnknown, OrdinalEncoder,
     OrdinalUnknown, Scalar, SimpleImputer, StandardScaler, Transform,

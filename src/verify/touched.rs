@@ -16,6 +16,10 @@ pub(super) fn untouched(job: &Subject<'_>, name: &str) -> Option<usize> {
 }
 
 fn may_touch(step: &Transform, recipe: &Recipe, name: &str, data_type: &DataType) -> bool {
+    // Names and values are those after the structural steps, for the split as for the output.
+    if step.is_structural() {
+        return false;
+    }
     let label = recipe.label.iter().map(|label| &label.column);
     let key = recipe.split.key.iter().flat_map(OneOrMany::as_slice);
     let reserved = label.chain(key).any(|column| column == name);
@@ -53,5 +57,11 @@ fn may_leave(step: &Transform, recipe: &Recipe, class: &str, data_type: &DataTyp
         Transform::OrdinalEncoder(_) => *data_type == DataType::Int32,
         // Its columns have names of their own.
         Transform::OneHotEncoder(_) => false,
+        Transform::Rename(_)
+        | Transform::Cast(_)
+        | Transform::Concat(_)
+        | Transform::RowMax(_)
+        | Transform::Drop(_)
+        | Transform::Keep(_) => false,
     }
 }

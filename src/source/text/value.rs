@@ -8,7 +8,7 @@ const LONGEST_MISSING: usize = 8;
 const SECONDS_A_DAY: i64 = 86_400;
 
 /// Whether the field is empty or one of the words that pandas' `read_csv` takes for a missing value by default.
-pub(super) fn is_missing(field: &[u8]) -> bool {
+pub(crate) fn is_missing(field: &[u8]) -> bool {
     if field.len() > LONGEST_MISSING {
         return false;
     }
@@ -57,8 +57,24 @@ pub(super) fn any_float(field: &[u8]) -> Option<f64> {
     }
 }
 
+/// As [`any_float`], but nothing for an integer that would be rounded.
+pub(crate) fn unrounded_float(field: &[u8]) -> Option<f64> {
+    match number(field) {
+        Some(number) => number.exact_float(),
+        None => {
+            let text = numeral(field)?;
+            let digits = text.strip_prefix(['+', '-']).unwrap_or(text);
+            if !digits.bytes().all(|byte| byte.is_ascii_digit()) {
+                return any_float(field);
+            }
+            let integer: i128 = text.parse().ok()?;
+            (integer as f64 as i128 == integer).then_some(integer as f64)
+        }
+    }
+}
+
 /// As [`any_float`], rounded once, to 32 bits.
-pub(super) fn any_float32(field: &[u8]) -> Option<f32> {
+pub(crate) fn any_float32(field: &[u8]) -> Option<f32> {
     match number(field) {
         Some(Number::Float(value)) if value.is_infinite() => Some(value as f32),
         _ => numeral(field)?.parse().ok().filter(|value: &f32| value.is_finite()),
@@ -67,14 +83,14 @@ pub(super) fn any_float32(field: &[u8]) -> Option<f32> {
 
 /// An integer for a column that the recipe says is one: leading zeros are zeros, and `3.0`, as pandas writes integers
 /// of a column with gaps, is 3.
-pub(super) fn any_integer(field: &[u8]) -> Option<i64> {
+pub(crate) fn any_integer(field: &[u8]) -> Option<i64> {
     const EXACT: f64 = (1_i64 << 53) as f64;
     let whole = |value: &f64| value.fract() == 0.0 && value.abs() < EXACT;
     numeral(field)?.parse().ok().or_else(|| any_float(field).filter(whole).map(|value| value as i64))
 }
 
 /// A truth value for a column that the recipe says is one: also `1` and `0`.
-pub(super) fn any_boolean(field: &[u8]) -> Option<bool> {
+pub(crate) fn any_boolean(field: &[u8]) -> Option<bool> {
     match trimmed(field) {
         b"1" => Some(true),
         b"0" => Some(false),
@@ -90,7 +106,7 @@ fn numeral(field: &[u8]) -> Option<&str> {
 }
 
 /// `YYYY-MM-DD` as days since 1970-01-01.
-pub(super) fn date(field: &[u8]) -> Option<i32> {
+pub(crate) fn date(field: &[u8]) -> Option<i32> {
     let &[a, b, c, d, b'-', e, f, b'-', g, h] = field else { return None };
     let year = two(a, b)? * 100 + two(c, d)?;
     days(year, two(e, f)?, two(g, h)?)
@@ -98,7 +114,7 @@ pub(super) fn date(field: &[u8]) -> Option<i32> {
 
 /// An instant, or a time of some calendar without a zone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Stamp {
+pub(crate) struct Stamp {
     /// Since 1970-01-01T00:00:00, in UTC when zoned.
     pub(super) seconds: i64,
     pub(super) nanos: u32,
@@ -107,12 +123,12 @@ pub(super) struct Stamp {
 
 impl Stamp {
     /// Midnight of a day.
-    pub(super) fn midnight(days: i32) -> Self {
+    pub(crate) fn midnight(days: i32) -> Self {
         Self { seconds: i64::from(days) * SECONDS_A_DAY, nanos: 0, zoned: false }
     }
 
     /// As a count of units of which a second has `per_second`, or nothing where that would round or overflow.
-    pub(super) fn count(self, per_second: i64) -> Option<i64> {
+    pub(crate) fn count(self, per_second: i64) -> Option<i64> {
         let nanos_a_unit = 1_000_000_000 / per_second;
         let (units, rest) = (i64::from(self.nanos) / nanos_a_unit, i64::from(self.nanos) % nanos_a_unit);
         if rest != 0 {
@@ -128,7 +144,7 @@ impl Stamp {
 
 /// `YYYY-MM-DD`, `T` or a space, `HH:MM`, then optionally `:SS`, a fraction, and `Z`, `±HH`, `±HHMM` or `±HH:MM`.
 /// Digits beyond the ninth decimal must be zeros; leap seconds and hour 24 are not read.
-pub(super) fn stamp(field: &[u8]) -> Option<Stamp> {
+pub(crate) fn stamp(field: &[u8]) -> Option<Stamp> {
     let (day, rest) = field.split_at_checked(10)?;
     let [b'T' | b' ', hour0, hour1, b':', minute0, minute1, rest @ ..] = rest else { return None };
     let days = date(day)?;

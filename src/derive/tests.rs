@@ -1,0 +1,1 @@
+//! Derived columns of chunks in memory.
