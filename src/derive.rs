@@ -25,6 +25,8 @@ use cast::Caster;
 /// The columns that a recipe makes of the input's.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Derived {
+    /// How many columns the input has.
+    pub inputs: usize,
     /// The source columns that some derived column is made of, in the input's order. No other is decoded.
     pub source: SchemaRef,
     /// The derived columns: first those of the output, then those that only the split asks for ([`schema::is_hidden`]).
@@ -64,6 +66,7 @@ impl Derived {
     /// The input's columns as they are.
     pub fn identity(input: &SchemaRef) -> Self {
         Self {
+            inputs: input.fields().len(),
             source: Arc::clone(input),
             schema: Arc::clone(input),
             expressions: (0..input.fields().len()).map(Expression::Source).collect(),

@@ -23,8 +23,28 @@ const COLUMNS: [(&str, Kind); 8] = [
 const FLOATS: [f64; 9] = [0.0, -0.0, 1.5, -2.25, 3.0, 1.0, f64::NAN, f64::INFINITY, f64::NEG_INFINITY];
 /// Words for a missing value have blanks around them: bare ones are missing in CSV before anything is cast.
 const TEXTS: [&str; 22] = [
-    "  ", " ", "1.5", " 2 ", "\t-3", "1e3", "+7", "007", "1.0", "x", "é", "夜|", "true", "False", "1", "0", " nan", "NULL ",
-    "inf", "1_0", "2,5", "12345678901234567890",
+    "  ",
+    " ",
+    "1.5",
+    " 2 ",
+    "\t-3",
+    "1e3",
+    "+7",
+    "007",
+    "1.0",
+    "x",
+    "é",
+    "夜|",
+    "true",
+    "False",
+    "1",
+    "0",
+    " nan",
+    "NULL ",
+    "inf",
+    "1_0",
+    "2,5",
+    "12345678901234567890",
 ];
 const WORDS: [&str; 4] = ["a", "b\"c", "e\u{301}", "😀, z"];
 

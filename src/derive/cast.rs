@@ -114,7 +114,7 @@ fn refused(array: &ArrayRef, at: usize, to: &DataType, first_row: u64) -> Error 
     }
     let why = match (array.data_type(), to) {
         (integer, DataType::Float32 | DataType::Float64) if integer.is_integer() => "would be rounded",
-        _ => "is none",
+        _ => "does not fit",
     };
     let message = format!(
         "cast to {to}: `{value}` {why}; correct it, set errors = \"null\" to make it missing, or choose another type"

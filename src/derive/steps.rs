@@ -278,7 +278,13 @@ impl Steps<'_> {
         source.iter().enumerate().for_each(|(now, at)| now_at[*at] = now);
         expressions.iter_mut().for_each(|expression| expression.renumber(&now_at));
         let source = source.into_iter().map(|at| Arc::clone(&input.fields()[at])).collect::<Vec<_>>();
-        Derived { source: Arc::new(Schema::new(source)), schema: Arc::new(Schema::new(fields)), expressions, touched }
+        Derived {
+            inputs: input.fields().len(),
+            source: Arc::new(Schema::new(source)),
+            schema: Arc::new(Schema::new(fields)),
+            expressions,
+            touched,
+        }
     }
 }
 

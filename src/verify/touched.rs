@@ -8,11 +8,14 @@ use super::Subject;
 use crate::schema::{is_number, is_time};
 use crate::spec::{FloatType, ImputeStrategy, OneOrMany, Recipe, Transform};
 
-/// The position of column `name` in the output, when its values are the input's.
-pub(super) fn untouched(job: &Subject<'_>, name: &str) -> Option<usize> {
-    let at = job.column(name)?;
+/// The position of column `name` in the output, when its values are the input's; else why they say nothing.
+pub(super) fn untouched(job: &Subject<'_>, name: &str) -> Result<usize, String> {
+    let at = job.column(name).ok_or_else(|| format!("`{name}` is not among the output's columns"))?;
     let touched = job.recipe.transform.iter().any(|step| may_touch(step, job.recipe, name, &job.types[at]));
-    (!touched).then_some(at)
+    match touched {
+        true => Err(format!("the parts do not hold `{name}` as it was read: a transform works on it")),
+        false => Ok(at),
+    }
 }
 
 fn may_touch(step: &Transform, recipe: &Recipe, name: &str, data_type: &DataType) -> bool {
