@@ -17,6 +17,7 @@ use arrow::util::display::ArrayFormatter;
 
 use super::combine::without_nan;
 use crate::error::{Error, Result, Site};
+use crate::instant::{self, Stamp};
 use crate::schema::{is_number, is_time};
 use crate::sink::text::FORMAT;
 use crate::source::text::value;
@@ -246,11 +247,11 @@ fn of_texts(texts: &StringArray, to: &DataType) -> Result<Made> {
             primitives::<Float32Type, _>(values, read(parse))
         }
         DataType::Float64 => primitives::<Float64Type, _>(values, read(value::unrounded_float)),
-        DataType::Date32 => primitives::<Date32Type, _>(values, read(value::date)),
+        DataType::Date32 => primitives::<Date32Type, _>(values, read(instant::date)),
         DataType::Timestamp(TimeUnit::Microsecond, None) => {
-            let parse = |t: &[u8]| match value::date(t) {
-                Some(days) => value::Stamp::midnight(days).count(MICROS),
-                None => value::stamp(t)?.count(MICROS),
+            let parse = |t: &[u8]| match instant::date(t) {
+                Some(days) => Stamp::midnight(days).count(MICROS),
+                None => instant::stamp(t)?.count(MICROS),
             };
             primitives::<TimestampMicrosecondType, _>(values, read(parse))
         }

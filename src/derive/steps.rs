@@ -9,8 +9,8 @@ use regex::Regex;
 use super::{Derived, Expression};
 use crate::error::{Error, Result};
 use crate::schema;
-use crate::spec::{Cast, Concat, Drop, IfMissing, Keep, OneOrMany, Recipe, Rename, RowMax, Transform};
-use crate::transform::select::{Matching, Selection, asked_for, reserved};
+use crate::spec::{Cast, Concat, DropColumns, IfMissing, KeepColumns, OneOrMany, Recipe, Rename, RowMax, Transform};
+use crate::transform::select::{Matching, Selection, asked_for, deciding};
 
 /// A column on its way through the steps.
 #[derive(Debug, Clone)]
@@ -55,7 +55,7 @@ pub(super) fn derive(recipe: &Recipe, input: &SchemaRef) -> Result<Derived> {
         }
     }
     let columns = input.fields().iter().enumerate().map(column).collect();
-    let mut steps = Steps { input, columns, dropped: Vec::new(), reserved: reserved(recipe), renames };
+    let mut steps = Steps { input, columns, dropped: Vec::new(), reserved: deciding(recipe), renames };
     let mut touched = Vec::new();
     for step in structural() {
         touched.push(match step {
@@ -220,7 +220,7 @@ impl Steps<'_> {
         Ok(names)
     }
 
-    fn drop(&mut self, step: &Drop) -> Result<Vec<String>> {
+    fn drop(&mut self, step: &DropColumns) -> Result<Vec<String>> {
         let selects = Selects { if_missing: step.if_missing, ..Selects::FREE };
         let selected = self.selected(&step.columns, "drop", selects)?.unwrap_or_default();
         let names = self.names(&selected);
@@ -228,7 +228,7 @@ impl Steps<'_> {
         Ok(names)
     }
 
-    fn keep(&mut self, step: &Keep) -> Result<Vec<String>> {
+    fn keep(&mut self, step: &KeepColumns) -> Result<Vec<String>> {
         let selected = self.selected(&step.columns, "keep", Selects::ALL)?.unwrap_or_default();
         let names = self.names(&selected);
         self.take_out(|at| !selected.contains(&at));

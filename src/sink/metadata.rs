@@ -11,7 +11,8 @@ use crate::state::Number;
 /// `std` has divisor n - 1; memory is in arrow's layout.
 pub fn json(plan: &Plan) -> Value {
     // What only the split knows of has no lane.
-    let facts: Vec<&ColumnFacts> = plan.pipeline.lanes.iter().map(|lane| &plan.facts[lane.input]).collect();
+    let facts: Vec<&ColumnFacts> =
+        plan.pipeline.lanes.iter().filter(|lane| !lane.is_fold()).map(|lane| &plan.facts[lane.input]).collect();
     let column_info: Map<String, Value> = facts.iter().map(|facts| (facts.name.clone(), column(facts))).collect();
     json!({
         "version": "1.0",

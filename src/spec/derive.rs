@@ -76,7 +76,7 @@ pub struct RowMax {
 /// `op = "drop"`
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub struct Drop {
+pub struct DropColumns {
     /// Name, glob, list of them, or `@numeric` and the like.
     pub columns: OneOrMany,
     /// What to do with a selector that no column matches.
@@ -87,7 +87,7 @@ pub struct Drop {
 /// `op = "keep"`
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub struct Keep {
+pub struct KeepColumns {
     /// Name, glob, list of them, or `@numeric` and the like.
     pub columns: OneOrMany,
 }

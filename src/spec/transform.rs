@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::OneOrMany;
-use super::derive::{Cast, Concat, Drop, Keep, Rename, RowMax};
+use super::derive::{Cast, Concat, DropColumns, KeepColumns, Rename, RowMax};
 
 /// One `[[transform]]`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -19,9 +19,9 @@ pub enum Transform {
     /// The largest value of each row among several columns.
     RowMax(RowMax),
     /// Columns left out.
-    Drop(Drop),
+    Drop(DropColumns),
     /// All other columns left out.
-    Keep(Keep),
+    Keep(KeepColumns),
     /// (x - mean) / std over all rows.
     StandardScaler(StandardScaler),
     /// x scaled to `feature_range` by the minimum and maximum of all rows.
@@ -70,6 +70,17 @@ impl Transform {
             Self::OrdinalEncoder(_) | Self::OneHotEncoder(_) => true,
             Self::SimpleImputer(op) => op.strategy == ImputeStrategy::MostFrequent,
             Self::StandardScaler(_) | Self::MinMaxScaler(_) => false,
+            Self::Rename(_) | Self::Cast(_) | Self::Concat(_) | Self::RowMax(_) | Self::Drop(_) | Self::Keep(_) => {
+                false
+            }
+        }
+    }
+
+    /// Whether anything of the data goes into it, and not the recipe alone.
+    pub fn is_fitted(&self) -> bool {
+        match self {
+            Self::StandardScaler(_) | Self::MinMaxScaler(_) | Self::OrdinalEncoder(_) | Self::OneHotEncoder(_) => true,
+            Self::SimpleImputer(op) => op.strategy != ImputeStrategy::Constant,
             Self::Rename(_) | Self::Cast(_) | Self::Concat(_) | Self::RowMax(_) | Self::Drop(_) | Self::Keep(_) => {
                 false
             }

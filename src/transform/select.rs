@@ -11,14 +11,22 @@ use crate::spec::{OneOrMany, Recipe, Transform};
 /// Columns that no glob and no class selects: those that say which row goes where, and what is to be learnt.
 pub(crate) fn reserved(recipe: &Recipe) -> Vec<&str> {
     let label = recipe.label.iter().map(|label| label.column.as_str());
-    let key = recipe.split.key.iter().flat_map(OneOrMany::as_slice).map(String::as_str);
-    label.chain(key).collect()
+    let split = &recipe.split;
+    let columns = split.key.iter().chain(&split.groups).flat_map(OneOrMany::as_slice).chain(&split.time);
+    label.chain(columns.map(String::as_str)).collect()
+}
+
+/// Those, and the columns that say which rows are duplicates.
+pub(crate) fn deciding(recipe: &Recipe) -> Vec<&str> {
+    let dedupe = recipe.dedupe.iter().flat_map(|dedupe| std::iter::once(&dedupe.key).chain(&dedupe.order_by));
+    let dedupe = dedupe.flat_map(OneOrMany::as_slice).map(String::as_str);
+    reserved(recipe).into_iter().chain(dedupe).collect()
 }
 
 /// Columns that the recipe asks for besides those that are written.
 pub(crate) fn asked_for(recipe: &Recipe) -> Vec<&str> {
     let stratify = recipe.split.stratify.iter().flat_map(OneOrMany::as_slice).map(String::as_str);
-    reserved(recipe).into_iter().chain(stratify).collect()
+    deciding(recipe).into_iter().chain(stratify).collect()
 }
 
 /// The columns of every transform as positions in `schema`, rising, each once; none of those steps that made the columns.
@@ -119,7 +127,7 @@ impl<'a> Selection<'a> {
         let why = match matching.first() {
             None => "matches no column".to_string(),
             Some(at) => format!(
-                "matches only `{}`, which a glob never selects (the label, or part of split.key)",
+                "matches only `{}`, which a glob never selects (the label, or part of split.key, split.groups or split.time)",
                 fields[*at].name()
             ),
         };
