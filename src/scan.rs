@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 use self::ledger::LedgerRows;
 use crate::allot::NextRoutes;
 use crate::basis::Basis;
+use crate::derive::Derived;
 use crate::engine::Engine;
 use crate::error::{Error, Result, Site};
 use crate::hash;
@@ -32,8 +33,10 @@ mod ledger;
 /// What pass one collects, decided by the recipe and the schema.
 #[derive(Debug, Clone)]
 pub struct Collect {
-    /// The columns of the input.
+    /// The columns, as the recipe derives them of the input's.
     pub schema: SchemaRef,
+    /// How they are derived.
+    pub derived: Derived,
     /// How much is kept of each column's values.
     pub needs: Vec<VocabularyNeed>,
     /// How much is kept of the values that the rows to be fitted on have, where these are not all rows; nothing for a column that no
@@ -53,7 +56,7 @@ pub struct Collect {
     pub unique: Vec<usize>,
     /// Columns that order the rows of that key, in the recipe's order.
     pub order: Vec<usize>,
-    /// For each column, whether the recipe sets its type.
+    /// For each source column, whether the recipe sets its type.
     pub forced: Vec<bool>,
     /// Whether splits need to know anything of single rows.
     pub ledger: bool,
@@ -64,11 +67,13 @@ pub struct Collect {
 }
 
 impl Collect {
-    /// What `recipe` needs to know of columns of this schema.
+    /// What `recipe` needs to know of input columns of this schema.
     ///
     /// # Errors
-    /// [`Error::Data`] when a column of the recipe is not there; what [`transform::needs`] finds.
-    pub fn new(recipe: &Recipe, schema: &SchemaRef) -> Result<Self> {
+    /// [`Error::Data`] when a column of the recipe is not there; what [`Derived::new`] and [`transform::needs`] find.
+    pub fn new(recipe: &Recipe, input: &SchemaRef) -> Result<Self> {
+        let derived = Derived::new(recipe, input)?;
+        let schema = &Arc::clone(&derived.schema);
         let at = |name: &str, what: &str| schema::position(schema, name, what);
         let label = recipe.label.as_ref().map(|label| at(&label.column, "Label field")).transpose()?;
         let needs = transform::needs(recipe, schema)?.into_iter().map(|need| match need {
@@ -83,9 +88,11 @@ impl Collect {
         }
         let dedupe = recipe.dedupe.as_ref();
         let order = named(dedupe.and_then(|dedupe| dedupe.order_by.as_ref()), "dedupe.order_by column")?;
-        let forced = schema.fields().iter().map(|field| recipe.input.schema.contains_key(field.name())).collect();
+        let forced =
+            derived.source.fields().iter().map(|field| recipe.input.schema.contains_key(field.name())).collect();
         Ok(Self {
             schema: Arc::clone(schema),
+            derived,
             needs: needs.collect(),
             fitted: Vec::new(),
             forced,
@@ -121,6 +128,16 @@ impl Collect {
             fitted: self.fitted.get(at).copied().flatten().map(|need| ColumnState::new(data_type, need)),
             value_bytes: 0,
         }
+    }
+
+    /// The same once all values were seen: a column that has none is text.
+    ///
+    /// # Errors
+    /// As [`Derived::check_types`].
+    pub fn settled(self) -> Result<Self> {
+        let derived = self.derived.settled();
+        derived.check_types()?;
+        Ok(Self { schema: Arc::clone(&derived.schema), derived, ..self })
     }
 
     /// The columns' summaries before the first row.
@@ -256,7 +273,9 @@ pub fn shard(
     let mut reservation = engine.budget.reserve("the columns' statistics", 0)?;
     let (mut rows, mut missing_label) = (0, 0);
     let mut cached = keep.then(Vec::new);
-    let mut windows = Windows::new(engine, shard, opened, &collect.schema, &collect.forced, u64::MAX)?;
+    // Columns that are made of several are held for all rows of a chunk: these are no more than a window's.
+    let piece_bytes = if collect.derived.combines() { engine.window_bytes() } else { u64::MAX };
+    let mut windows = Windows::new(engine, shard, opened, &collect.derived.source, &collect.forced, piece_bytes)?;
     while let Some(window) = windows.next(engine)? {
         let chunks = window.chunks;
         let masks = match &mut train {
@@ -458,7 +477,7 @@ fn scan_column(
     let mut part = Part::default();
     let (mut codes, mut fitted_codes) = (CodeCounts::default(), CodeCounts::default());
     let mut masks = marked.masks.iter();
-    chunk.for_each_array(&collect.schema, at, &mut |first, array| {
+    collect.derived.for_each_array(chunk, at, &mut |first, array| {
         summary.update(&array, &mut codes)?;
         if let (Some(fitted), Some(mask)) = (&mut summary.fitted, masks.next()) {
             let kept = filter(&array, mask).map_err(|e| Error::failed("choosing the rows to fit on", e))?;
@@ -550,6 +569,7 @@ fn keep_decoded(chunk: &Chunk, mut parts: Vec<Part>) -> Chunk {
         first_row: chunk.first_row(),
         rows: chunk.rows(),
         columns: parts.into_iter().map(|part| part.arrays).collect(),
+        derived: true,
     })
 }
 

@@ -28,8 +28,6 @@ fn what_is_not_available_yet_says_so() {
     for set in ["input.bad_rows=skip", "input.bad_shards=skip"] {
         job.fails(&["run", "-i", "data", "--set", set], 2, &["not available yet"]);
     }
-    job.write("op.toml", "[input]\npath = \"data\"\n[[transform]]\nop = \"rename\"\ncolumns = \"id\"\n");
-    job.fails(&["run", "op.toml"], 2, &["`rename`".trim_matches('`'), "not available yet"]);
     job.fails(&["apply", "--state", "s"], 2, &["`twopass apply` is not available yet"]);
     job.fails(&["job", "tabular-preprocessing"], 2, &["not available yet"]);
 }
@@ -102,6 +100,50 @@ fn a_missing_column_lists_those_that_are_there() {
         );
     }
     job.fails(&["run", "-i", "data", "--split", "random", "--key", "idd"], 3, &["'idd'", "did you mean `id`?"]);
+}
+
+#[test]
+fn a_step_that_cannot_make_its_columns_is_refused() {
+    let job = Job::new();
+    let refused: &[(&str, i32, &[&str])] = &[
+        (r#"{ op = "rename", names = { idd = "x" } }"#, 3, &["column of rename 'idd'", "did you mean `id`?"]),
+        (r#"{ op = "rename", names = { id = "city" } }"#, 2, &["`id` and `city` would both be named `city`"]),
+        (r#"{ op = "rename", pattern = "(", replacement = "" }"#, 2, &["transform 1 (rename)", "regular expression"]),
+        (r#"{ op = "rename", pattern = "a" }"#, 2, &["transform 1 (rename)", "replacement"]),
+        (r#"{ op = "rename" }"#, 2, &["names = { old = \"new\" }"]),
+        (r#"{ op = "rename", pattern = "^.*$", replacement = "" }"#, 2, &["column `id` would have no name"]),
+        (
+            r#"{ op = "cast", columns = "city", to = "int32" }"#,
+            3,
+            &["row 0, column `city`", "Int32", "errors = \"null\""],
+        ),
+        (r#"{ op = "cast", columns = "citty", to = "int32" }"#, 3, &["column of cast 'citty'", "did you mean `city`?"]),
+        (r#"{ op = "cast", columns = "id", to = "date", errors = "null" }"#, 2, &["column `id` is Int64", "Date32"]),
+        (r#"{ op = "concat", columns = "x*", into = "y" }"#, 2, &["concat: the glob `x*` matches no column"]),
+        (r#"{ op = "concat", columns = "city", into = "" }"#, 2, &["transform 1 (concat): into is empty"]),
+        (r#"{ op = "row_max", columns = ["id", "city"], into = "y" }"#, 2, &["row_max into `y`", "`city` is Utf8"]),
+        (r#"{ op = "drop", columns = ["id", "amount", "city", "label"] }"#, 2, &["drop: no column is left"]),
+        (
+            r#"{ op = "drop", columns = "city" }, { op = "cast", columns = "city", to = "string" }"#,
+            3,
+            &["'city' not found"],
+        ),
+        (r#"{ op = "keep", columns = "city" }, { op = "one_hot_encoder", columns = "id" }"#, 3, &["'id' not found"]),
+        (
+            r#"{ op = "standard_scaler", columns = "id" }, { op = "drop", columns = "city" }"#,
+            2,
+            &["transform 2 (drop)", "move it up, before transform 1 (standard_scaler)"],
+        ),
+    ];
+    for (steps, code, words) in refused {
+        job.fails(&["run", "-i", "data", "-o", "derived", "--set", &format!("transform=[{steps}]")], *code, words);
+    }
+    let set = r#"transform=[{ op = "drop", columns = "id" }, { op = "min_max_scaler", columns = "id" }]"#;
+    job.fails(
+        &["check", "-i", "data", "--split", "random", "--key", "id", "--set", set],
+        2,
+        &["`id` was dropped by a step"],
+    );
 }
 
 #[test]
