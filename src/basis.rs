@@ -14,7 +14,7 @@ use crate::strata::Stratum;
 /// What a shard was scanned for. The types of its columns are with the results.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Basis {
-    /// How the rows were read: format, names and types that the recipe sets, as JSON.
+    /// How the rows were read: format, names, types and the ways of text that the recipe sets, as JSON.
     pub reading: String,
     /// Whether there is a ledger of the rows.
     pub ledger: bool,
@@ -53,13 +53,16 @@ impl Basis {
     /// What `recipe` needs of columns as `collect` has them; `signature` are the names it gives to the columns.
     pub fn new(recipe: &Recipe, collect: &Collect, signature: Option<&[String]>) -> Self {
         let input = &recipe.input;
-        let reading = serde_json::json!([input.format, signature, input.schema]).to_string();
+        let reading = match input.text_options() {
+            None => serde_json::json!([input.format, signature, input.schema]),
+            Some(text) => serde_json::json!([input.format, signature, input.schema, text]),
+        };
         let name = |at: &usize| collect.schema.field(*at).name().clone();
         let keeps_values = |at: &usize| {
             collect.needs[*at] != VocabularyNeed::Count && has_values(collect.schema.field(*at).data_type())
         };
         Self {
-            reading,
+            reading: reading.to_string(),
             ledger: collect.ledger,
             label: collect.label.as_ref().map(name),
             key: collect.key.iter().map(name).collect(),

@@ -6,11 +6,12 @@ use std::fs;
 
 use common::{Place, chain};
 use twopass::source::discover::{ShardFormat, shards};
+use twopass::source::text::Delimiter;
 use twopass::spec::{Input, InputFormat, OneOrMany};
 
 fn names(paths: &[String]) -> Vec<String> {
     let input = Input { path: OneOrMany::Many(paths.to_vec()), ..Input::default() };
-    shards(&input).unwrap_or_else(|e| panic!("{}", chain(&e))).into_iter().map(|shard| shard.name).collect()
+    shards(&input).unwrap_or_else(|e| panic!("{}", chain(&e))).shards.into_iter().map(|shard| shard.name).collect()
 }
 
 fn place(files: &[&str]) -> Place {
@@ -50,9 +51,9 @@ fn formats_are_told_by_name_then_by_content() {
     let place = place(&["in/part-00000-abc-c000.snappy.parquet", "in/a.jsonl.zst", "in/b.TSV"]);
     fs::write(place.path("in/lines"), "\n {\"x\": 1}\n").unwrap();
     let input = Input { path: OneOrMany::One(place.text("in")), ..Input::default() };
-    let found: Vec<_> = shards(&input).unwrap().into_iter().map(|shard| shard.format).collect();
-    let tsv = ShardFormat::Delimited { delimiter: b'\t' };
-    assert_eq!(found, [ShardFormat::JsonLines, tsv, ShardFormat::JsonLines, ShardFormat::Parquet]);
+    let found: Vec<_> = shards(&input).unwrap().shards.into_iter().map(|shard| shard.format).collect();
+    let tsv = ShardFormat::Delimited(Delimiter::Sniffed { first: b'\t' });
+    assert_eq!(found, [ShardFormat::Json, tsv, ShardFormat::Json, ShardFormat::Parquet]);
 }
 
 #[test]
@@ -62,7 +63,7 @@ fn a_file_of_no_known_format_is_named() {
     let error = shards(&input).unwrap_err();
     assert!(chain(&error).starts_with("shard notes.txt: neither its name"), "{}", chain(&error));
     let as_csv = Input { format: InputFormat::Csv, ..input };
-    assert_eq!(shards(&as_csv).unwrap().len(), 2);
+    assert_eq!(shards(&as_csv).unwrap().shards.len(), 2);
 }
 
 #[test]

@@ -141,7 +141,9 @@ impl Job {
             several => format!("{} columns", several.len()),
         };
         Ok(match lack {
-            Lack::Reading => "input.format, input.signature or input.schema is not the one of the state".into(),
+            Lack::Reading => {
+                "input.format, input.signature, input.schema or how text is read is not that of the state".into()
+            }
             Lack::Ledger => "the split needs to know of single rows, and the state has none".into(),
             Lack::Label => "the label is not the one of the state".into(),
             Lack::Key => "split.key is not the one of the state".into(),

@@ -102,7 +102,7 @@ impl Job {
         let vocabularies: Vec<_> = by_value.map(Transform::columns).collect();
         let stratify = Collect::stratify_names(recipe);
         let input = &recipe.input;
-        let described = serde_json::json!({
+        let mut described = serde_json::json!({
             "format": input.format,
             "signature": self.options()?.signature_names(),
             "schema": input.schema,
@@ -114,6 +114,9 @@ impl Job {
             "ledger": recipe.split.kind != SplitKind::None || recipe.label.is_some(),
             "vocabularies": vocabularies,
         });
+        if let Some(text) = input.text_options() {
+            described["text"] = text;
+        }
         Ok(described.to_string())
     }
 
