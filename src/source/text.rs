@@ -282,7 +282,7 @@ impl TextShard {
                     "{NOT_UTF8}: byte {byte:#04x} at byte {} of the record; convert the file, or set input.encoding_errors = \"replace\"",
                     at - start
                 );
-                broken.push(Fault { at, record, column, message, source: None });
+                broken.push(Fault { at: start, record, column, message, source: None });
             }
             record += 1;
         }
@@ -345,10 +345,9 @@ impl<'a> Walk<'a> {
         match self {
             Self::Delimited { records, cells, .. } => {
                 cells.clear();
-                let start = records.position();
                 match records.read(cells) {
                     Ok(false) => None,
-                    Ok(true) | Err(_) => Some((start, records.position().min(records.bytes().len()))),
+                    Ok(true) | Err(_) => Some((records.start(), records.position().min(records.bytes().len()))),
                 }
             }
             Self::Json { bytes, format: TextFormat::JsonLines, at } => {

@@ -17,7 +17,9 @@ pub(super) struct Records<'a> {
     bytes: &'a [u8],
     delimiter: u8,
     missing: Option<&'a NullWords>,
-    /// Where the next record starts.
+    /// Where the record read last starts.
+    start: usize,
+    /// Where the next record starts, or blank lines before it.
     at: usize,
     marks: Marks<'a>,
 }
@@ -33,12 +35,17 @@ pub(super) struct WrongWidth {
 impl<'a> Records<'a> {
     /// From the start of `bytes`, which end with a record; `missing` are the recipe's own words for a missing value.
     pub(super) fn new(bytes: &'a [u8], delimiter: u8, missing: Option<&'a NullWords>) -> Self {
-        Self { bytes, delimiter, missing, at: 0, marks: Marks::new(bytes, delimiter, b'\n') }
+        Self { bytes, delimiter, missing, start: 0, at: 0, marks: Marks::new(bytes, delimiter, b'\n') }
     }
 
     /// The block's bytes.
     pub(super) fn bytes(&self) -> &'a [u8] {
         self.bytes
+    }
+
+    /// Byte of the block that the record read last starts at.
+    pub(super) fn start(&self) -> usize {
+        self.start
     }
 
     /// Byte of the block behind the record read last.
@@ -59,6 +66,7 @@ impl<'a> Records<'a> {
             return Ok(false);
         }
         let start = self.at;
+        self.start = start;
         loop {
             let field = self.at;
             let end = if self.bytes.get(field) == Some(&b'"') {

@@ -140,7 +140,3 @@ fn end_of_string(bytes: &[u8], open: usize) -> Option<usize> {
         at += 2;
     }
 }
-
-#[cfg(test)]
-#[path = "tests/elements.rs"]
-mod tests;

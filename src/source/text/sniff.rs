@@ -127,7 +127,3 @@ pub(super) fn json(first: &[u8], last: bool) -> TextFormat {
         _ => TextFormat::JsonObjects,
     }
 }
-
-#[cfg(test)]
-#[path = "tests/sniff.rs"]
-mod tests;

@@ -8,8 +8,11 @@ use tempfile::TempDir;
 use super::*;
 
 mod delimited;
+mod elements;
 mod invariance;
 mod json;
+mod skip;
+mod sniff;
 
 pub(super) const CSV: TextFormat = TextFormat::Delimited { delimiter: b',' };
 
