@@ -179,9 +179,12 @@ fn files_of(entry: &str) -> Result<(PathBuf, Vec<PathBuf>)> {
             let place = e.path().to_path_buf();
             Error::io("list", &place, e.into())
         })?;
+        if is_leftover(&path) {
+            continue;
+        }
         if path.is_dir() {
             files.extend(walk(&path)?);
-        } else if !is_leftover(&path) {
+        } else {
             files.push(path);
         }
     }
