@@ -118,9 +118,9 @@ pub enum InputFormat {
     Csv,
     /// Tab-separated values.
     Tsv,
-    /// JSON, one object a line.
+    /// JSON: lines, an array or a single object.
     Json,
-    /// JSON, one object a line.
+    /// The same.
     Jsonl,
 }
 
