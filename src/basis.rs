@@ -5,16 +5,18 @@ use arrow::datatypes::DataType;
 use serde::{Deserialize, Serialize};
 
 use crate::error::Result;
+use crate::roles::Roles;
 use crate::scan::{Collect, ColumnSummary};
 use crate::schema::is_number;
-use crate::spec::Recipe;
+use crate::spec::{Recipe, Transform};
 use crate::state::VocabularyNeed;
 use crate::strata::Stratum;
 
 /// What a shard was scanned for. The types of its columns are with the results.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Basis {
-    /// How the rows were read: format, names, types and the ways of text that the recipe sets, as JSON.
+    /// How the rows were read, as JSON: format, names and types that the recipe sets, with how text is read where that is
+    /// not the default; where it derives columns, hashes of how these are made and of the types that they are made of.
     pub reading: String,
     /// Whether there is a ledger of the rows.
     pub ledger: bool,
@@ -24,6 +26,14 @@ pub struct Basis {
     pub key: Vec<String>,
     /// Columns that make the strata, in order.
     pub stratify: Vec<String>,
+    /// Columns of the group, in order.
+    pub groups: Vec<String>,
+    /// The time's column.
+    pub time: Option<String>,
+    /// Columns of the key that is to be unique, in order.
+    pub unique: Vec<String>,
+    /// Columns that order the rows of that key, in order.
+    pub order: Vec<String>,
     /// Whether the columns' values were looked at.
     pub statistics: bool,
     /// Columns whose values are kept, in the schema's order.
@@ -35,6 +45,10 @@ pub struct Basis {
 pub enum Lack {
     /// The rows were read in another way.
     Reading,
+    /// The columns were made of the input's in another way.
+    Derivation,
+    /// The columns were made of others types, which do not hold all shards' values.
+    SourceTypes,
     /// There is no ledger.
     Ledger,
     /// The ledger is of another label.
@@ -43,6 +57,12 @@ pub enum Lack {
     Key,
     /// The ledger does not know these columns.
     Strata(Vec<String>),
+    /// The ledger has no groups, or others.
+    Groups,
+    /// The ledger has no times, or others.
+    Time,
+    /// The ledger has no keys that are to be unique, or others, or none of this order.
+    Unique,
     /// The columns' values were not looked at.
     Statistics,
     /// The values of these columns were not kept.
@@ -53,10 +73,17 @@ impl Basis {
     /// What `recipe` needs of columns as `collect` has them; `signature` are the names it gives to the columns.
     pub fn new(recipe: &Recipe, collect: &Collect, signature: Option<&[String]>) -> Self {
         let input = &recipe.input;
-        let reading = match input.text_options() {
-            None => serde_json::json!([input.format, signature, input.schema]),
-            Some(text) => serde_json::json!([input.format, signature, input.schema, text]),
+        let format = match input.text_options() {
+            None => serde_json::json!(input.format),
+            Some(text) => serde_json::json!([input.format, text]),
         };
+        let mut reading = serde_json::json!([format, signature, input.schema]);
+        if recipe.transform.iter().any(Transform::is_structural)
+            && let serde_json::Value::Array(parts) = &mut reading
+        {
+            let (how, of) = collect.derived.fingerprints();
+            parts.extend([format!("{how:032x}").into(), format!("{of:032x}").into()]);
+        }
         let name = |at: &usize| collect.schema.field(*at).name().clone();
         let keeps_values = |at: &usize| {
             collect.needs[*at] != VocabularyNeed::Count && has_values(collect.schema.field(*at).data_type())
@@ -67,6 +94,10 @@ impl Basis {
             label: collect.label.as_ref().map(name),
             key: collect.key.iter().map(name).collect(),
             stratify: collect.stratify.iter().map(name).collect(),
+            groups: collect.groups.iter().map(name).collect(),
+            time: collect.time.as_ref().map(name),
+            unique: collect.unique.iter().map(name).collect(),
+            order: collect.order.iter().map(name).collect(),
             statistics: collect.statistics,
             vocabularies: (0..collect.needs.len()).filter(keeps_values).map(|at| name(&at)).collect(),
         }
@@ -77,7 +108,7 @@ impl Basis {
         let without =
             |had: &[String], wanted: &[String]| wanted.iter().filter(|name| !had.contains(name)).cloned().collect();
         if self.reading != needed.reading {
-            return Some(Lack::Reading);
+            return Some(of_reading(&self.reading, &needed.reading));
         }
         if needed.ledger {
             let strata: Vec<String> = without(&self.stratify, &needed.stratify);
@@ -86,6 +117,10 @@ impl Basis {
                 () if self.label != needed.label => return Some(Lack::Label),
                 () if self.key != needed.key => return Some(Lack::Key),
                 () if !strata.is_empty() => return Some(Lack::Strata(strata)),
+                () if !needed.groups.is_empty() && self.groups != needed.groups => return Some(Lack::Groups),
+                () if needed.time.is_some() && self.time != needed.time => return Some(Lack::Time),
+                () if !needed.unique.is_empty() && self.unique != needed.unique => return Some(Lack::Unique),
+                () if !needed.order.is_empty() && self.order != needed.order => return Some(Lack::Unique),
                 () => {}
             }
         }
@@ -94,6 +129,16 @@ impl Basis {
         }
         let values: Vec<String> = without(&self.vocabularies, &needed.vocabularies);
         (!values.is_empty()).then_some(Lack::Vocabularies(values))
+    }
+
+    /// What the ledger has of each row.
+    pub fn roles(&self) -> Roles {
+        Roles {
+            group: !self.groups.is_empty(),
+            time: self.time.is_some(),
+            unique: !self.unique.is_empty(),
+            order: !self.order.is_empty(),
+        }
     }
 
     /// A shard's strata, by its own codes, as a scan for `needed` names them: several may have become one.
@@ -111,6 +156,17 @@ impl Basis {
             rows: stratum.rows,
         };
         strata.into_iter().map(project).collect()
+    }
+}
+
+/// In what the rows were read in another way.
+fn of_reading(had: &str, needed: &str) -> Lack {
+    let parts = |text: &str| serde_json::from_str::<Vec<serde_json::Value>>(text).unwrap_or_default();
+    let (had, needed) = (parts(had), parts(needed));
+    match () {
+        () if had.get(..3) != needed.get(..3) => Lack::Reading,
+        () if had.get(3) != needed.get(3) => Lack::Derivation,
+        () => Lack::SourceTypes,
     }
 }
 

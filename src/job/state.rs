@@ -12,7 +12,7 @@ use crate::spec::{Resume, SplitKind, Transform};
 use crate::store::{Identity, Opened, ShardStamp, StateStore};
 
 /// Version of what a job puts into summaries and plans.
-const STATE_FORMAT: u32 = 2;
+const STATE_FORMAT: u32 = 3;
 
 impl Job {
     pub(super) fn open_state(&self, engine: &Engine<'_>, surveyed: &[Surveyed]) -> Result<StateStore> {
@@ -116,6 +116,10 @@ impl Job {
         });
         if let Some(text) = input.text_options() {
             described["text"] = text;
+        }
+        let derived: Vec<&Transform> = recipe.transform.iter().filter(|step| step.is_structural()).collect();
+        if !derived.is_empty() {
+            described["derived"] = serde_json::json!(derived);
         }
         Ok(described.to_string())
     }

@@ -40,7 +40,7 @@ mod skip;
 mod sniff;
 mod split;
 mod validity;
-mod value;
+pub(crate) mod value;
 mod words;
 
 pub use observe::Observed;
