@@ -118,7 +118,8 @@ pub(super) struct Progress {
 impl Job {
     /// Finds the shards and reads what they say of themselves.
     pub(super) fn survey(&self, engine: &Engine<'_>) -> Result<Vec<Surveyed>> {
-        let shards = discover::shards(&self.recipe.input)?;
+        let discover::Found { shards, notes } = discover::shards(&self.recipe.input)?;
+        notes.iter().for_each(|note| engine.observer.event(Event::Note(note)));
         let options = self.options()?;
         let open = |shard: Shard| {
             engine.go_on()?;
@@ -140,6 +141,9 @@ impl Job {
                 one.fields = Arc::clone(&last.fields);
             }
             surveyed.push(one);
+        }
+        if let Some(note) = schema::alike_note(surveyed.iter().map(|one| (one.shard.name.as_str(), &*one.fields))) {
+            engine.observer.event(Event::Note(&note));
         }
         Ok(surveyed)
     }

@@ -8,15 +8,7 @@ use super::Recipe;
 use crate::error::{Error, Result, did_you_mean};
 
 /// Keys that are part of the recipe's design and do not work yet.
-const NOT_YET_KEYS: &[&str] = &[
-    "input.bad_rows",
-    "input.bad_shards",
-    "input.max_bad_rows",
-    "input.max_bad_shards",
-    "input.null_values",
-    "input.encoding_errors",
-    "input.delimiter",
-];
+const NOT_YET_KEYS: &[&str] = &["input.bad_rows", "input.bad_shards", "input.max_bad_rows", "input.max_bad_shards"];
 
 /// Values that are part of the recipe's design and do not work yet.
 
