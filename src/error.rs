@@ -187,6 +187,12 @@ impl Error {
         self
     }
 
+    /// The error with all its causes, on one line.
+    pub fn chain(&self) -> String {
+        let causes = std::iter::successors(std::error::Error::source(self), |cause| cause.source());
+        causes.fold(self.to_string(), |chain, cause| format!("{chain}: {cause}"))
+    }
+
     /// The same error with the column filled in where it was not known below.
     #[must_use]
     pub fn in_column(mut self, name: &str) -> Self {

@@ -235,15 +235,23 @@ impl Job {
 
     /// The shards, and what is to be told of how they were found.
     fn open_all(&self, engine: &Engine<'_>) -> Result<(Vec<Surveyed>, Vec<String>)> {
-        let discover::Found { shards, notes } = discover::shards(&self.recipe().input)?;
+        let discover::Found { shards, mut notes } = discover::shards(&self.recipe().input)?;
         let options = self.options()?;
-        let open = |shard: Shard| {
-            let opened = Opened::open(&shard, &options, None)?;
-            Ok((shard, opened.fields(), opened.rows()))
+        let open = |shard: Shard| match Opened::open(&shard, &options, None) {
+            Ok(opened) => Ok(Ok((shard, opened.fields(), opened.rows()))),
+            Err(error) if self.leaves_closed(&error) => Ok(Err(format!("left out: {}", error.chain()))),
+            Err(error) => Err(error),
         };
         // Collected first: of several shards that cannot be opened, the first by name is told.
         let opened: Vec<Result<_>> = engine.pool.install(|| shards.into_par_iter().map(open).collect());
-        Ok((opened.into_iter().collect::<Result<_>>()?, notes))
+        let mut surveyed = Vec::with_capacity(opened.len());
+        for one in opened {
+            match one? {
+                Ok(one) => surveyed.push(one),
+                Err(note) => notes.push(note),
+            }
+        }
+        Ok((surveyed, notes))
     }
 
     /// Looks at the state without opening it: opening repairs, which writes.

@@ -20,6 +20,7 @@ use crate::error::{Error, Result, Site};
 use crate::hash;
 use crate::observe::Event;
 use crate::schema::{self, ShardFields};
+use crate::source::text::Skipped;
 use crate::source::{Chunk, Decoded, Opened, Shard};
 use crate::spec::{OneOrMany, Recipe, SplitKind};
 use crate::split::time::{self, Unit};
@@ -265,6 +266,8 @@ pub struct ShardSummary {
     pub rows: u64,
     /// Rows without a label.
     pub missing_label: u64,
+    /// Records that were left out.
+    pub skipped: Vec<Skipped>,
     /// What it was scanned for.
     pub basis: Basis,
     /// XXH3-128 of a text shard's file.
@@ -324,6 +327,7 @@ pub fn shard(
     let mut rows_of = LedgerRows::new(collect)?;
     let mut reservation = engine.budget.reserve("the columns' statistics", 0)?;
     let (mut rows, mut missing_label) = (0, 0);
+    let (mut skipped, mut skipped_bytes) = (Vec::new(), 0);
     let mut cached = keep.then(Vec::new);
     // Columns that are made of several are held for all rows of a chunk: these are no more than a window's.
     let piece_bytes = if collect.derived.combines() { engine.window_bytes() } else { u64::MAX };
@@ -337,7 +341,10 @@ pub fn shard(
         let chunks_with: Vec<Marked<'_>> =
             chunks.iter().zip(&masks).map(|(chunk, masks)| Marked { chunk, masks }).collect();
         let parts = scan_columns(engine, &chunks_with, collect, &mut columns, cached.is_some())?;
-        let held: usize = columns.iter().map(ColumnSummary::heap_bytes).sum();
+        let more = windows.take_skipped();
+        skipped_bytes += more.iter().map(Skipped::bytes).sum::<usize>();
+        skipped.extend(more);
+        let held: usize = columns.iter().map(ColumnSummary::heap_bytes).sum::<usize>() + skipped_bytes;
         if !reservation.try_resize(held as u64) {
             return Err(too_many_values(engine, collect, &columns, held));
         }
@@ -359,8 +366,9 @@ pub fn shard(
         return Ok(Outcome::Widened(fields));
     }
     let learned = summary(opened, (collect, basis), rows, &columns)?;
+    skipped.extend(windows.take_skipped());
     let summary =
-        ShardSummary { missing_label, content: windows.content(), strata: rows_of.strata.finish(), ..learned };
+        ShardSummary { missing_label, skipped, content: windows.content(), strata: rows_of.strata.finish(), ..learned };
     Ok(Outcome::Done { summary: Box::new(summary), columns, cached })
 }
 
@@ -375,6 +383,7 @@ fn summary(
     Ok(ShardSummary {
         rows,
         missing_label: 0,
+        skipped: Vec::new(),
         basis: basis.clone(),
         content: None,
         fields: opened.fields().iter().map(|(name, data_type)| (name.clone(), data_type.to_string())).collect(),

@@ -12,7 +12,7 @@ use xxhash_rust::xxh3::Xxh3;
 use crate::disk::Disk;
 use crate::error::{Error, Result, Site};
 use crate::schema::{self, ShardFields};
-use crate::spec::Input;
+use crate::spec::{Input, OnBad};
 
 /// Files as streams of plain bytes.
 pub mod compression;
@@ -44,6 +44,10 @@ impl SourceOptions {
         let text = text::TextOptions {
             null_values: input.null_values.as_deref().map(text::NullWords::new),
             encoding_errors: input.encoding_errors,
+            bad_rows: match input.bad_rows {
+                OnBad::Raise => text::BadRows::Raise,
+                OnBad::Skip => text::BadRows::Skip,
+            },
             forced: input.schema.iter().map(|(name, named)| (name.clone(), schema::named(*named))).collect(),
             ..text::TextOptions::default()
         };

@@ -71,6 +71,44 @@ pub struct Input {
     /// What to do with bytes that are no UTF-8.
     #[serde(skip_serializing_if = "EncodingErrors::is_raise")]
     pub encoding_errors: EncodingErrors,
+    /// What to do with records of text shards that cannot be read.
+    #[serde(skip_serializing_if = "OnBad::is_raise")]
+    pub bad_rows: OnBad,
+    /// Share of the rows that may be skipped before it is an error all the same.
+    #[serde(skip_serializing_if = "is_usual_share")]
+    pub max_bad_rows: f64,
+    /// What to do with shards that cannot be read.
+    #[serde(skip_serializing_if = "OnBad::is_raise")]
+    pub bad_shards: OnBad,
+    /// Share of the shards that may be skipped before it is an error all the same.
+    #[serde(skip_serializing_if = "is_usual_share")]
+    pub max_bad_shards: f64,
+}
+
+/// Share of rows and of shards that may be skipped, where the recipe does not say.
+const USUAL_SHARE: f64 = 0.05;
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands over references")]
+fn is_usual_share(share: &f64) -> bool {
+    share.to_bits() == USUAL_SHARE.to_bits()
+}
+
+/// `input.bad_rows` and `input.bad_shards`
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum OnBad {
+    /// An error that names it.
+    #[default]
+    Raise,
+    /// Left out, counted and told.
+    Skip,
+}
+
+impl OnBad {
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands over references")]
+    fn is_raise(&self) -> bool {
+        *self == Self::Raise
+    }
 }
 
 impl Default for Input {
@@ -85,6 +123,10 @@ impl Default for Input {
             delimiter: Delimiter::Auto,
             null_values: None,
             encoding_errors: EncodingErrors::Raise,
+            bad_rows: OnBad::Raise,
+            max_bad_rows: USUAL_SHARE,
+            bad_shards: OnBad::Raise,
+            max_bad_shards: USUAL_SHARE,
         }
     }
 }
@@ -93,9 +135,10 @@ impl Input {
     /// The keys that change what is read of text shards, where one is not the default.
     pub fn text_options(&self) -> Option<serde_json::Value> {
         let default = Self::default();
-        let is_default = (self.delimiter, &self.null_values, self.encoding_errors)
-            == (default.delimiter, &default.null_values, default.encoding_errors);
-        (!is_default).then(|| serde_json::json!([self.delimiter, self.null_values, self.encoding_errors]))
+        let is_default = (self.delimiter, &self.null_values, self.encoding_errors, self.bad_rows)
+            == (default.delimiter, &default.null_values, default.encoding_errors, default.bad_rows);
+        (!is_default)
+            .then(|| serde_json::json!([self.delimiter, self.null_values, self.encoding_errors, self.bad_rows]))
     }
 }
 

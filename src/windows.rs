@@ -15,7 +15,7 @@ use crate::memory::Reservation;
 use crate::schema::{self, ShardFields};
 use crate::source::compression::ContentHash;
 use crate::source::parquet::RowGroupRange;
-use crate::source::text::{Block, Parsed, TextShard, Wanted};
+use crate::source::text::{Block, Parsed, Skipped, TextShard, Wanted};
 use crate::source::{Chunk, Decoded, Opened, Shard};
 
 /// Decoded bytes below which handing a window to the threads costs more than it gives.
@@ -107,6 +107,14 @@ impl Windows {
         }
     }
 
+    /// Records of a text shard that were left out since this was last asked.
+    pub fn take_skipped(&mut self) -> Vec<Skipped> {
+        match self {
+            Self::Text(text) => std::mem::take(&mut text.skipped),
+            Self::Parquet { .. } | Self::Kept { .. } => Vec::new(),
+        }
+    }
+
     /// The types that hold all the shard's values, when some did not fit the schema.
     pub fn widened(&self) -> Option<ShardFields> {
         match self {
@@ -130,6 +138,10 @@ pub struct TextWindows {
     ended: bool,
     /// Bytes on disk not yet told of.
     disk_bytes: u64,
+    /// Rows that were read.
+    rows: u64,
+    /// Records that were left out since they were last asked for.
+    skipped: Vec<Skipped>,
     _held: Reservation,
 }
 
@@ -183,6 +195,8 @@ impl TextWindows {
             widened: None,
             ended: false,
             disk_bytes: shard.bytes,
+            rows: 0,
+            skipped: Vec::new(),
             _held: held,
         })
     }
@@ -195,10 +209,11 @@ impl TextWindows {
             let parse = |block: &Block| self.text.parse(block, &self.wanted);
             let parsed: Vec<Result<Parsed>> = engine.pool.install(|| blocks.par_iter().map(parse).collect());
             let mut chunks = Vec::with_capacity(blocks.len());
-            for (block, parsed) in blocks.iter().zip(parsed) {
-                let parsed = parsed.map_err(|e| e.in_shard(&self.name))?;
+            for parsed in parsed {
+                let mut parsed = parsed.map_err(|e| e.in_shard(&self.name))?;
+                self.skipped.append(&mut parsed.skipped);
                 match parsed.batch {
-                    Some(batch) if parsed.new_columns.is_empty() => chunks.push(self.chunk(block, &batch)),
+                    Some(batch) if parsed.new_columns.is_empty() => chunks.push(self.chunk(&batch)),
                     _ => self.widen(parsed),
                 }
             }
@@ -214,10 +229,12 @@ impl TextWindows {
         Ok(None)
     }
 
-    fn chunk(&self, block: &Block, batch: &RecordBatch) -> Chunk {
+    fn chunk(&mut self, batch: &RecordBatch) -> Chunk {
+        let first_row = self.rows;
+        self.rows += batch.num_rows() as u64;
         Chunk::Decoded(Decoded {
             shard: Arc::clone(&self.name),
-            first_row: block.first_row,
+            first_row,
             rows: batch.num_rows(),
             columns: batch.columns().iter().map(|array| vec![Arc::clone(array)]).collect(),
             derived: false,

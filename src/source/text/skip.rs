@@ -3,6 +3,7 @@
 
 use arrow::datatypes::DataType;
 use memchr::memchr;
+use serde::{Deserialize, Serialize};
 
 use super::TextFormat;
 use super::cells::Cells;
@@ -22,7 +23,7 @@ pub enum BadRows {
 }
 
 /// A record that was left out.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Skipped {
     /// Its number within the shard, from 0, among all records, read or skipped; a header is none.
     pub record: u64,
@@ -32,6 +33,13 @@ pub struct Skipped {
     pub column: Option<String>,
     /// Why, and what to do about it.
     pub message: String,
+}
+
+impl Skipped {
+    /// Bytes that it takes.
+    pub fn bytes(&self) -> usize {
+        size_of::<Self>() + self.message.len() + self.column.as_ref().map_or(0, String::len)
+    }
 }
 
 /// Why a record cannot be read.
