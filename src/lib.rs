@@ -70,6 +70,7 @@ pub mod inspect;
 pub mod job;
 pub mod memory;
 pub mod observe;
+pub mod panics;
 pub mod plan;
 pub mod preview;
 pub mod remaining;
