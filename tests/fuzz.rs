@@ -22,5 +22,7 @@ mod mutate;
 mod outputs;
 #[path = "fuzz/records.rs"]
 mod records;
+#[path = "fuzz/shards.rs"]
+mod shards;
 #[path = "fuzz/states.rs"]
 mod states;
