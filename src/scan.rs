@@ -175,6 +175,8 @@ pub enum Outcome {
         columns: Vec<ColumnSummary>,
         /// The decoded chunks, when they were asked for and there was room.
         cached: Option<Vec<Chunk>>,
+        /// Whether they were asked for and there was none.
+        crowded: bool,
     },
     /// A value did not fit the schema: these are the types that hold all the shard's values.
     Widened(ShardFields),
@@ -203,13 +205,15 @@ pub fn shard(
         engine.observer.event(Event::Advance { rows: stored.rows(), bytes: shard.bytes });
         let columns = collect.empty_columns();
         let summary = summary(opened, (collect, basis), stored.rows(), &columns)?;
-        return Ok(Outcome::Done { summary: Box::new(summary), columns, cached: None });
+        return Ok(Outcome::Done { summary: Box::new(summary), columns, cached: None, crowded: false });
     }
     let mut columns = collect.empty_columns();
     let mut strata = ShardStrata::new(collect.stratify.len());
     let mut reservation = engine.budget.reserve("the columns' statistics", 0)?;
     let (mut rows, mut missing_label) = (0, 0);
     let mut cached = keep.then(Vec::new);
+    // How much a shard becomes is not known before its end: a compressed one may be thousands of times its size.
+    let mut kept_bytes = engine.budget.reserve("the decoded columns", 0)?;
     let mut windows = Windows::new(engine, shard, opened, &collect.schema, &collect.forced, u64::MAX)?;
     while let Some(window) = windows.next(engine)? {
         let chunks = window.chunks;
@@ -227,7 +231,13 @@ pub fn shard(
             rows += chunk.rows() as u64;
         }
         if let Some(kept) = &mut cached {
+            let before = kept.len();
             kept.extend(chunks.iter().zip(by_chunk).map(|(chunk, parts)| keep_decoded(chunk, parts)));
+            let more: u64 = kept[before..].iter().map(Chunk::held_bytes).sum();
+            if !kept_bytes.try_resize(kept_bytes.bytes() + more) {
+                cached = None;
+                let _nothing_left = kept_bytes.try_resize(0);
+            }
         }
         engine
             .observer
@@ -236,9 +246,10 @@ pub fn shard(
     if let Some(fields) = windows.widened() {
         return Ok(Outcome::Widened(fields));
     }
+    let crowded = keep && cached.is_none();
     let learned = summary(opened, (collect, basis), rows, &columns)?;
     let summary = ShardSummary { missing_label, content: windows.content(), strata: strata.finish(), ..learned };
-    Ok(Outcome::Done { summary: Box::new(summary), columns, cached })
+    Ok(Outcome::Done { summary: Box::new(summary), columns, cached, crowded })
 }
 
 /// The summary of a shard without strata.

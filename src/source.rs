@@ -53,6 +53,23 @@ impl Limits {
     }
 }
 
+/// What a column takes in memory at the least, in bytes: its description and its statistics.
+const COLUMN_BYTES: u64 = 4 << 10;
+
+impl Limits {
+    /// Checks that there is room for so many columns.
+    ///
+    /// # Errors
+    /// [`Error::Data`].
+    pub fn check_columns(&self, columns: u64) -> Result<()> {
+        if columns.saturating_mul(COLUMN_BYTES) <= self.header_bytes {
+            return Ok(());
+        }
+        let message = format!("{columns} columns are more than there is room for: raise --memory");
+        Err(Error::data(Site::default(), message))
+    }
+}
+
 impl Default for SourceOptions {
     fn default() -> Self {
         Self { signature: None, disk: Disk::default(), limits: Limits::of(2 << 30, 1) }
@@ -174,8 +191,10 @@ impl OpenedText {
             ShardFormat::Delimited { delimiter } => text::TextFormat::Delimited { delimiter },
             ShardFormat::JsonLines | ShardFormat::Parquet => text::TextFormat::JsonLines,
         };
+        let limits = options.limits;
         let options = text::TextOptions { format, names: options.signature.clone() };
         let opened = text::TextShard::open(&shard.path, &options)?;
+        limits.check_columns(opened.names().len() as u64).map_err(|e| e.in_shard(&shard.name))?;
         let (text, fields) = match known {
             Some(known) => (opened.with_new_columns(known.iter().map(|(name, _)| name.as_str())), known.clone()),
             None => {

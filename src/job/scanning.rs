@@ -134,7 +134,7 @@ impl Scanning<'_> {
         let scanned = scan::shard(engine, &one.shard, &opened, (self.collect, self.basis), &mut ledger, keep);
         match scanned.map_err(|error| unreadable(&one.shard, error))? {
             Outcome::Widened(fields) => Ok(Some(fields)),
-            Outcome::Done { summary, columns, cached } => {
+            Outcome::Done { summary, columns, cached, crowded } => {
                 one.shard.check_unchanged()?;
                 let framed = frame::encode(Kind::Summary, &summary)?;
                 let record = store.commit_shard(stamp_of(one), &framed, ledger.seal()?)?;
@@ -145,6 +145,9 @@ impl Scanning<'_> {
                 progress.read = (progress.read.0 + summary.rows, progress.read.1 + one.shard.bytes);
                 if let Some(chunks) = cached.filter(|_| progress.keep) {
                     progress.keep = self.job.keep_chunks(engine, &mut progress.kept, at, chunks)?;
+                }
+                if crowded && progress.keep {
+                    progress.keep = self.job.keep_no_more(engine, &mut progress.kept)?;
                 }
                 engine.observer.event(Event::Shard { name: &one.shard.name });
                 Ok(None)

@@ -13,8 +13,6 @@ use crate::source::{Limits, Shard};
 
 /// Bytes at the end of a file: the length of its footer, and the magic.
 const TAIL_BYTES: u64 = 8;
-/// What a column's description takes in memory, in bytes, beyond what the footer's bytes become.
-const COLUMN_BYTES: u64 = 2 << 10;
 /// What a byte of a footer becomes in memory, at the most.
 const GROWTH: u64 = 8;
 /// Rows that a row group may have: the indices of its pages are of 32 bits.
@@ -50,9 +48,7 @@ pub(super) fn check(file: &File, shard: &Shard, limits: Limits) -> Result<u128> 
     let mut footer = vec![0; (length + TAIL_BYTES) as usize];
     file.read_exact_at(&mut footer, shard.bytes - TAIL_BYTES - length).map_err(io)?;
     let columns = header::schema_elements(&footer).unwrap_or(0);
-    if columns.saturating_mul(COLUMN_BYTES) > limits.header_bytes {
-        return refused(&format!("{columns} columns are more than there is room for: raise --memory"));
-    }
+    limits.check_columns(columns).map_err(|e| e.in_shard(&shard.name))?;
     Ok(xxh3_128(&footer))
 }
 
