@@ -20,7 +20,7 @@ use crate::engine::Engine;
 use crate::error::{Error, Result};
 use crate::observe::{Event, Observer};
 use crate::sink::staging;
-use crate::source::SourceOptions;
+use crate::source::{Limits, SourceOptions};
 use crate::spec::{Recipe, Resume, check};
 use crate::store::StateStore;
 use crate::transform;
@@ -187,7 +187,11 @@ impl Job {
     }
 
     pub(crate) fn options(&self) -> Result<SourceOptions> {
-        Ok(SourceOptions::new(&self.recipe.input)?.on_disk(self.disk.clone()))
+        let run = &self.recipe.run;
+        let all = || std::thread::available_parallelism().map_or(1, Into::into);
+        let threads = if run.threads > 0 { run.threads } else { all() };
+        let limits = Limits::of(run.memory.0, threads);
+        Ok(SourceOptions::new(&self.recipe.input)?.on_disk(self.disk.clone()).within(limits))
     }
 
     fn report(&self, scanned: &Scanned, phases: Vec<Phase>) -> Report {

@@ -10,8 +10,9 @@ use arrow::datatypes::{DataType, SchemaRef};
 use rayon::prelude::*;
 
 use crate::engine::Engine;
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, Site};
 use crate::memory::Reservation;
+use crate::panics;
 use crate::schema::{self, ShardFields};
 use crate::source::compression::ContentHash;
 use crate::source::parquet::RowGroupRange;
@@ -77,7 +78,9 @@ impl Windows {
     ) -> Result<Self> {
         let full = Full::new(engine, schema);
         Ok(match opened {
-            Opened::Parquet(shard) => Self::Parquet { rest: shard.chunks(piece_bytes).into(), full },
+            Opened::Parquet(shard) => {
+                Self::Parquet { rest: shard.chunks(piece_bytes, chunk_rows(engine)).into(), full }
+            }
             Opened::Text(text) => Self::Text(TextWindows::new(engine, shard, opened, &text.text, schema, forced)?),
         })
     }
@@ -124,6 +127,14 @@ impl Windows {
     }
 }
 
+/// Rows of a chunk at the most: what the ledger keeps of each row is held until its window is done.
+fn chunk_rows(engine: &Engine<'_>) -> usize {
+    (engine.window_bytes() / LEDGER_COST).max(1 << 18) as usize
+}
+
+/// Bytes that a row's hashes and codes take, with their copies.
+const LEDGER_COST: u64 = 32;
+
 /// The windows of a text shard: a thread of its own reads, decompresses and cuts blocks ahead of the parsing.
 pub struct TextWindows {
     name: Arc<str>,
@@ -169,11 +180,17 @@ impl TextWindows {
         let source = text.blocks(block_bytes as usize).map_err(|e| e.in_shard(&shard.name))?;
         let content = source.content();
         let read_ahead = move || {
-            for block in source {
-                // A receiver that is gone wants no more.
-                if sender.send(block).is_err() {
-                    break;
+            let passed = panics::caught(|| {
+                for block in source {
+                    // A receiver that is gone wants no more.
+                    if sender.send(block).is_err() {
+                        break;
+                    }
                 }
+            });
+            if let Err(panic) = passed {
+                let message = "the decoder gave up; the shard is probably damaged";
+                let _ = sender.send(Err(Error::unreadable(Site::default(), message, panic)));
             }
         };
         let name = "twopass-read".to_string();

@@ -22,6 +22,8 @@ mod mutate;
 mod outputs;
 #[path = "fuzz/records.rs"]
 mod records;
+#[path = "fuzz/shards.rs"]
+mod shards;
 #[path = "fuzz/states.rs"]
 mod states;
 #[path = "fuzz/texts.rs"]

@@ -20,12 +20,14 @@ const SKIPPED: &str = "_skipped.jsonl";
 impl Job {
     /// Whether a shard that cannot be read like this is left out.
     pub(super) fn leaves_out(&self, error: &Error) -> bool {
-        self.recipe.input.bad_shards == OnBad::Skip && matches!(error, Error::Data { .. })
+        matches!(error, Error::Data { .. }) && self.leaves_closed(error)
     }
 
     /// Whether a shard that cannot be opened like this is left out.
     pub(crate) fn leaves_closed(&self, error: &Error) -> bool {
-        self.recipe.input.bad_shards == OnBad::Skip && matches!(error, Error::Data { .. } | Error::Io { .. })
+        self.recipe.input.bad_shards == OnBad::Skip
+            && matches!(error, Error::Data { .. } | Error::Io { .. })
+            && !error.is_for_lack_of_memory()
     }
 
     /// Refuses to go on without too many shards: `bad` are those that cannot be read, with the reasons, of `all`.

@@ -372,17 +372,22 @@ impl Job {
                 kept.shards[at] = Some(chunks);
                 Ok(true)
             }
-            None if self.recipe.run.mode == Mode::InMemory => Err(Error::Memory {
+            None => self.keep_no_more(engine, kept),
+        }
+    }
+
+    /// Lets go of all decoded columns: pass two reads the shards again, if it may.
+    pub(super) fn keep_no_more(&self, engine: &Engine<'_>, kept: &mut Kept) -> Result<bool> {
+        if self.recipe.run.mode == Mode::InMemory {
+            return Err(Error::Memory {
                 what: "keeping the decoded columns (run.mode = \"in_memory\")".into(),
-                needed: engine.budget.used() + bytes,
+                needed: engine.budget.limit() + 1,
                 limit: engine.budget.limit(),
                 advice: ", or leave run.mode at \"auto\"".into(),
-            }),
-            None => {
-                kept.forget();
-                Ok(false)
-            }
+            });
         }
+        kept.forget();
+        Ok(false)
     }
 }
 

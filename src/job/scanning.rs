@@ -162,7 +162,7 @@ impl Scanning<'_> {
         let one = &self.surveyed[at];
         match outcome {
             Outcome::Widened(fields) => Ok(Some(fields)),
-            Outcome::Done { summary, columns, cached } => {
+            Outcome::Done { summary, columns, cached, crowded } => {
                 one.shard.check_unchanged()?;
                 let framed = frame::encode(Kind::Summary, &summary)?;
                 let record = store.commit_shard(stamp_of(one), &framed, ledger.seal()?)?;
@@ -176,6 +176,9 @@ impl Scanning<'_> {
                 progress.read = (progress.read.0 + summary.rows, progress.read.1 + one.shard.bytes);
                 if let Some(chunks) = cached.filter(|_| progress.keep) {
                     progress.keep = self.job.keep_chunks(engine, &mut progress.kept, at, chunks)?;
+                }
+                if crowded && progress.keep {
+                    progress.keep = self.job.keep_no_more(engine, &mut progress.kept)?;
                 }
                 engine.observer.event(Event::Shard { name: &one.shard.name });
                 Ok(None)

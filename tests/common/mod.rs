@@ -2,6 +2,7 @@
 #![allow(dead_code, reason = "every test binary takes the part it needs")]
 
 pub mod csv;
+pub mod forged;
 pub mod oracle;
 pub mod table;
 
