@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use arrow::datatypes::DataType;
+use arrow::datatypes::{DataType, Schema};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 use xxhash_rust::xxh3::xxh3_128;
@@ -241,6 +241,36 @@ impl Plan {
         let marks = allotted.and_then(|allotted| plan.follow(allotted));
         plan.count(shards, ledgers, marks.as_ref())?;
         Ok((plan, marks))
+    }
+
+    /// The same plan, with the split of each row decided once more from the ledgers, as at first. `recipe` and `schema` are its own.
+    ///
+    /// # Errors
+    /// As [`Plan::freeze`].
+    pub fn decided_again(
+        &self,
+        recipe: &Recipe,
+        schema: &Schema,
+        ledgers: &dyn Ledgers,
+        budget: &Arc<Budget>,
+    ) -> Result<Self> {
+        let mut again = self.clone();
+        let facts = self.shards.iter().map(|shard| {
+            let PlannedShard { name, bytes, fingerprint, rows, .. } = shard;
+            ShardFacts { name: name.clone(), bytes: *bytes, fingerprint: *fingerprint, rows: *rows }
+        });
+        let facts: Vec<ShardFacts> = facts.collect();
+        let shard_rows: Vec<u64> = facts.iter().map(|shard| shard.rows).collect();
+        let allotted = match &self.allotment {
+            Some(_) => {
+                let (strata, shard_rows) = (&self.strata, &shard_rows);
+                Some(allot::allot(&Inputs { recipe, schema, strata, shard_rows, ledgers, budget })?)
+            }
+            None => None,
+        };
+        let marks = allotted.and_then(|allotted| again.follow(allotted));
+        again.count(&facts, ledgers, marks.as_ref())?;
+        Ok(again)
     }
 
     /// Takes over what allotting found.
