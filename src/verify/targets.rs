@@ -153,7 +153,7 @@ impl Sizes<'_> {
         let wrong: Vec<String> = off
             .iter()
             .zip(self.names)
-            .filter(|(off, _)| 2 * **off > largest)
+            .filter(|(off, _)| off.saturating_mul(2) > largest)
             .map(|(off, name)| format!("{name} ends {off} rows off its size, and the largest group has {largest} rows"))
             .collect();
         if !wrong.is_empty() {
