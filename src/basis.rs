@@ -8,15 +8,20 @@ use crate::error::Result;
 use crate::roles::Roles;
 use crate::scan::{Collect, ColumnSummary};
 use crate::schema::is_number;
-use crate::spec::Recipe;
+use crate::spec::{Recipe, Transform};
 use crate::state::VocabularyNeed;
 use crate::strata::Stratum;
 
 /// What a shard was scanned for. The types of its columns are with the results.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Basis {
-    /// How the rows were read: format, names and types that the recipe sets, as JSON.
+    /// How the rows were read, as JSON: format, names and types that the recipe sets, with how text is read where that is
+    /// not the default; where it derives columns, hashes of how these are made and of the types that they are made of.
     pub reading: String,
+    /// Of the columns that the ledger is made of: hashes of how the recipe derives them and of the types they are made of.
+    pub keys: (u128, u128),
+    /// Whether no other columns were read.
+    pub keys_only: bool,
     /// Whether there is a ledger of the rows.
     pub ledger: bool,
     /// The label: rows without one are in no stratum.
@@ -37,6 +42,8 @@ pub struct Basis {
     pub statistics: bool,
     /// Columns whose values are kept, in the schema's order.
     pub vocabularies: Vec<String>,
+    /// Which rows and columns there are further statistics of, to be fitted on, where these are not all rows; a hash.
+    pub fitted: Option<u128>,
 }
 
 /// Why results do not serve.
@@ -44,6 +51,14 @@ pub struct Basis {
 pub enum Lack {
     /// The rows were read in another way.
     Reading,
+    /// The columns were made of the input's in another way.
+    Derivation,
+    /// The columns were made of others types, which do not hold all shards' values.
+    SourceTypes,
+    /// The keys were read, and no other columns.
+    KeysOnly,
+    /// The statistics to be fitted on are of other rows, or there are none.
+    Fitted,
     /// There is no ledger.
     Ledger,
     /// The ledger is of another label.
@@ -68,13 +83,27 @@ impl Basis {
     /// What `recipe` needs of columns as `collect` has them; `signature` are the names it gives to the columns.
     pub fn new(recipe: &Recipe, collect: &Collect, signature: Option<&[String]>) -> Self {
         let input = &recipe.input;
-        let reading = serde_json::json!([input.format, signature, input.schema]).to_string();
+        let format = match input.text_options() {
+            None => serde_json::json!(input.format),
+            Some(text) => serde_json::json!([input.format, text]),
+        };
+        let mut reading = serde_json::json!([format, signature, input.schema]);
+        if recipe.transform.iter().any(Transform::is_structural)
+            && let serde_json::Value::Array(parts) = &mut reading
+        {
+            let (how, of) = collect.derived.fingerprints();
+            parts.extend([format!("{how:032x}").into(), format!("{of:032x}").into()]);
+        }
         let name = |at: &usize| collect.schema.field(*at).name().clone();
         let keeps_values = |at: &usize| {
             collect.needs[*at] != VocabularyNeed::Count && has_values(collect.schema.field(*at).data_type())
         };
+        let is_key = |name: &str| collect.key_names().any(|key| key == name);
         Self {
-            reading,
+            reading: reading.to_string(),
+            keys: collect.derived.only(is_key).fingerprints(),
+            keys_only: collect.keys_only,
+            fitted: collect.fitted_hash,
             ledger: collect.ledger,
             label: collect.label.as_ref().map(name),
             key: collect.key.iter().map(name).collect(),
@@ -92,8 +121,17 @@ impl Basis {
     pub fn lacks(&self, needed: &Self) -> Option<Lack> {
         let without =
             |had: &[String], wanted: &[String]| wanted.iter().filter(|name| !had.contains(name)).cloned().collect();
-        if self.reading != needed.reading {
-            return Some(Lack::Reading);
+        if needed.keys_only {
+            match of_reading(&self.reading, &needed.reading) {
+                Lack::Reading => return Some(Lack::Reading),
+                _ if self.keys.0 != needed.keys.0 => return Some(Lack::Derivation),
+                _ if self.keys.1 != needed.keys.1 => return Some(Lack::SourceTypes),
+                _ => {}
+            }
+        } else if self.keys_only {
+            return Some(Lack::KeysOnly);
+        } else if self.reading != needed.reading {
+            return Some(of_reading(&self.reading, &needed.reading));
         }
         if needed.ledger {
             let strata: Vec<String> = without(&self.stratify, &needed.stratify);
@@ -108,6 +146,12 @@ impl Basis {
                 () if !needed.order.is_empty() && self.order != needed.order => return Some(Lack::Unique),
                 () => {}
             }
+        }
+        if needed.keys_only {
+            return None;
+        }
+        if needed.fitted.is_some() && self.fitted != needed.fitted {
+            return Some(Lack::Fitted);
         }
         if needed.statistics && !self.statistics {
             return Some(Lack::Statistics);
@@ -144,6 +188,17 @@ impl Basis {
     }
 }
 
+/// In what the rows were read in another way.
+fn of_reading(had: &str, needed: &str) -> Lack {
+    let parts = |text: &str| serde_json::from_str::<Vec<serde_json::Value>>(text).unwrap_or_default();
+    let (had, needed) = (parts(had), parts(needed));
+    match () {
+        () if had.get(..3) != needed.get(..3) => Lack::Reading,
+        () if had.get(3) != needed.get(3) => Lack::Derivation,
+        () => Lack::SourceTypes,
+    }
+}
+
 /// Whether values of this type are kept for encoders; of others all is known that there is.
 fn has_values(data_type: &DataType) -> bool {
     *data_type == DataType::Utf8 || is_number(data_type)
@@ -154,8 +209,9 @@ fn has_values(data_type: &DataType) -> bool {
 /// # Errors
 /// [`crate::error::Error::Conflict`] when one has less.
 pub fn reduced(columns: Vec<ColumnSummary>, collect: &Collect) -> Result<Vec<ColumnSummary>> {
-    let reduce = |(column, need): (ColumnSummary, &VocabularyNeed)| {
-        Ok(ColumnSummary { state: column.state.reduced(*need)?, ..column })
+    let reduce = |(at, column): (usize, ColumnSummary)| {
+        let fitted = column.fitted.filter(|_| collect.fitted_hash.is_some());
+        Ok(ColumnSummary { state: column.state.reduced(collect.needs[at])?, fitted, ..column })
     };
-    columns.into_iter().zip(&collect.needs).map(reduce).collect()
+    columns.into_iter().enumerate().map(reduce).collect()
 }

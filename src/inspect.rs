@@ -197,8 +197,11 @@ impl State {
             })?;
             Ok(ColumnFacts::new(&Field::new(name, data_type, true), &column.state, column.value_bytes))
         });
-        let steps =
-            |at: usize| plan.as_ref().and_then(|plan| plan.pipeline.lanes.get(at)).map_or_else(Vec::new, fitted_steps);
+        let steps = |at: usize| {
+            plan.as_ref()
+                .and_then(|plan| plan.pipeline.lanes.iter().find(|lane| lane.input == at))
+                .map_or_else(Vec::new, fitted_steps)
+        };
         let columns = facts
             .enumerate()
             .map(|(at, facts)| Ok(Column { facts: facts?, steps: steps(at) }))
@@ -249,7 +252,7 @@ fn common_reading(store: &StateStore, records: &[ShardRecord]) -> Result<Option<
 
 fn missing_shards(input: &str, shards: &[Shard]) -> Option<Vec<String>> {
     let path = OneOrMany::Many(input.split(", ").map(str::to_string).collect());
-    let found = discover::shards(&Input { path, ..Input::default() }).ok()?;
+    let found = discover::shards(&Input { path, ..Input::default() }).ok()?.shards;
     let is_new = |name: &String| !shards.iter().any(|shard| shard.name == *name);
     Some(found.into_iter().map(|shard| shard.name).filter(is_new).collect())
 }

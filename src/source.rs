@@ -17,6 +17,8 @@ use crate::spec::Input;
 /// Files as streams of plain bytes.
 pub mod compression;
 pub mod discover;
+/// Formats that are not read.
+pub mod foreign;
 pub mod parquet;
 pub mod text;
 
@@ -28,7 +30,8 @@ pub const BATCH_ROWS: usize = 8_192;
 /// What the recipe says of reading shards of any format.
 #[derive(Debug, Clone, Default)]
 pub struct SourceOptions {
-    signature: Option<Arc<[String]>>,
+    /// How text is read, whatever its kind.
+    text: text::TextOptions,
     disk: Disk,
 }
 
@@ -38,10 +41,16 @@ impl SourceOptions {
     /// # Errors
     /// [`Error::Io`] when it cannot be read, [`Error::Recipe`] when it names no columns or one twice.
     pub fn new(input: &Input) -> Result<Self> {
-        let Some(path) = &input.signature else { return Ok(Self::default()) };
+        let text = text::TextOptions {
+            null_values: input.null_values.as_deref().map(text::NullWords::new),
+            encoding_errors: input.encoding_errors,
+            forced: input.schema.iter().map(|(name, named)| (name.clone(), schema::named(*named))).collect(),
+            ..text::TextOptions::default()
+        };
+        let Some(path) = &input.signature else { return Ok(Self { text, disk: Disk::default() }) };
         let path = std::path::Path::new(path);
-        let text = std::fs::read_to_string(path).map_err(|e| Error::io("read", path, e))?;
-        let names: Vec<String> = text.trim().split(',').map(|name| name.trim().to_string()).collect();
+        let signature = std::fs::read_to_string(path).map_err(|e| Error::io("read", path, e))?;
+        let names: Vec<String> = signature.trim().split(',').map(|name| name.trim().to_string()).collect();
         if let Some(at) = (0..names.len()).find(|&at| names[at].is_empty() || names[..at].contains(&names[at])) {
             let message = format!(
                 "signature {}: name {} (`{}`) is empty or stands there twice",
@@ -51,7 +60,7 @@ impl SourceOptions {
             );
             return Err(Error::Recipe(message));
         }
-        Ok(Self { signature: Some(names.into()), disk: Disk::default() })
+        Ok(Self { text: text::TextOptions { names: Some(names.into()), ..text }, disk: Disk::default() })
     }
 
     /// The same options, with shards opened on `disk`.
@@ -62,7 +71,7 @@ impl SourceOptions {
 
     /// The names of the columns of text shards, when a signature gives them.
     pub fn signature_names(&self) -> Option<&[String]> {
-        self.signature.as_deref()
+        self.text.names.as_deref()
     }
 }
 
@@ -70,7 +79,7 @@ impl SourceOptions {
 pub enum Opened {
     /// Apache Parquet.
     Parquet(Arc<parquet::ParquetShard>),
-    /// CSV, TSV or JSON lines.
+    /// CSV, TSV or JSON.
     Text(OpenedText),
 }
 
@@ -83,7 +92,7 @@ impl Opened {
         options.disk.step("open", &shard.path)?;
         match shard.format {
             ShardFormat::Parquet => Ok(Self::Parquet(Arc::new(parquet::ParquetShard::open(shard)?))),
-            ShardFormat::Delimited { .. } | ShardFormat::JsonLines => {
+            ShardFormat::Delimited(_) | ShardFormat::Json => {
                 OpenedText::open(shard, options, known).map(Self::Text).map_err(|e| e.in_shard(&shard.name))
             }
         }
@@ -137,12 +146,11 @@ const TELLING_BYTES: u64 = 64 << 10;
 
 impl OpenedText {
     fn open(shard: &Shard, options: &SourceOptions, known: Option<&ShardFields>) -> Result<Self> {
-        let format = match shard.format {
-            ShardFormat::Delimited { delimiter } => text::TextFormat::Delimited { delimiter },
-            ShardFormat::JsonLines | ShardFormat::Parquet => text::TextFormat::JsonLines,
+        let kind = match shard.format {
+            ShardFormat::Delimited(delimiter) => text::TextKind::Delimited(delimiter),
+            ShardFormat::Json | ShardFormat::Parquet => text::TextKind::Json,
         };
-        let options = text::TextOptions { format, names: options.signature.clone() };
-        let opened = text::TextShard::open(&shard.path, &options)?;
+        let opened = text::TextShard::open(&shard.path, &text::TextOptions { kind, ..options.text.clone() })?;
         let (text, fields) = match known {
             Some(known) => (opened.with_new_columns(known.iter().map(|(name, _)| name.as_str())), known.clone()),
             None => {
@@ -177,7 +185,7 @@ pub enum Chunk {
     Decoded(Decoded),
 }
 
-/// Decoded rows: for each column of the unified schema its arrays, all columns cut at the same rows.
+/// Decoded rows: for each column, of the source or derived, its arrays, all columns cut at the same rows.
 #[derive(Clone)]
 pub struct Decoded {
     /// Name of the shard.
@@ -188,6 +196,8 @@ pub struct Decoded {
     pub rows: usize,
     /// Arrays by column.
     pub columns: Vec<Vec<ArrayRef>>,
+    /// Whether the columns are those that the recipe makes of the source's.
+    pub derived: bool,
 }
 
 impl Chunk {
@@ -197,6 +207,11 @@ impl Chunk {
             Self::RowGroup(_) => 0,
             Self::Decoded(decoded) => decoded.columns.iter().map(|arrays| array_bytes(arrays)).sum(),
         }
+    }
+
+    /// Whether its columns are those that the recipe makes of the source's.
+    pub fn is_derived(&self) -> bool {
+        matches!(self, Self::Decoded(decoded) if decoded.derived)
     }
 
     /// Number of rows.

@@ -5,17 +5,19 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub mod check;
+mod derive;
 pub mod keys;
 mod split;
 mod transform;
 mod values;
 
+pub use derive::{Cast, CastErrors, Concat, DropColumns, IfMissing, KeepColumns, Rename, RowMax};
 pub use split::{Dedupe, Fit, FitRows, GroupSizes, Keep, MissingGroups, OOT, Rest, Split, SplitKind};
 pub use transform::{
     CategoryOrder, Frequency, ImputeStrategy, MinMaxScaler, OneHotDrop, OneHotEncoder, OneHotUnknown, OrdinalEncoder,
     OrdinalUnknown, Scalar, SimpleImputer, StandardScaler, Transform,
 };
-pub use values::{ByteSize, OneOrMany, Size, Sizes};
+pub use values::{ByteSize, Delimiter, OneOrMany, Size, Sizes};
 
 /// A whole recipe. Every key has a default or none.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -60,6 +62,15 @@ pub struct Input {
     pub extra_columns: ExtraColumns,
     /// Types that override what the shards say, by column.
     pub schema: std::collections::BTreeMap<String, TypeName>,
+    /// What stands between the fields of CSV and TSV shards: `auto`, or one character.
+    #[serde(skip_serializing_if = "Delimiter::is_auto")]
+    pub delimiter: Delimiter,
+    /// Words that say in CSV and TSV that a value is missing, besides the empty field; default those of pandas.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub null_values: Option<Vec<String>>,
+    /// What to do with bytes that are no UTF-8.
+    #[serde(skip_serializing_if = "EncodingErrors::is_raise")]
+    pub encoding_errors: EncodingErrors,
 }
 
 impl Default for Input {
@@ -71,7 +82,37 @@ impl Default for Input {
             missing_columns: MissingColumns::Insert,
             extra_columns: ExtraColumns::Raise,
             schema: std::collections::BTreeMap::new(),
+            delimiter: Delimiter::Auto,
+            null_values: None,
+            encoding_errors: EncodingErrors::Raise,
         }
+    }
+}
+
+impl Input {
+    /// The keys that change what is read of text shards, where one is not the default.
+    pub fn text_options(&self) -> Option<serde_json::Value> {
+        let default = Self::default();
+        let is_default = (self.delimiter, &self.null_values, self.encoding_errors)
+            == (default.delimiter, &default.null_values, default.encoding_errors);
+        (!is_default).then(|| serde_json::json!([self.delimiter, self.null_values, self.encoding_errors]))
+    }
+}
+
+/// `input.encoding_errors`
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum EncodingErrors {
+    /// An error that names shard, row, line and byte.
+    #[default]
+    Raise,
+    /// Each becomes U+FFFD.
+    Replace,
+}
+
+impl EncodingErrors {
+    fn is_raise(&self) -> bool {
+        *self == Self::Raise
     }
 }
 
@@ -87,9 +128,9 @@ pub enum InputFormat {
     Csv,
     /// Tab-separated values.
     Tsv,
-    /// JSON, one object a line.
+    /// JSON: lines, an array or a single object.
     Json,
-    /// JSON, one object a line.
+    /// The same.
     Jsonl,
 }
 

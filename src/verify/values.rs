@@ -19,6 +19,7 @@ use crate::schema::{is_number, is_time};
 use crate::spec::{
     FitRows, FloatType, ImputeStrategy, OneOrMany, OrdinalEncoder, OrdinalUnknown, OutputFormat, Recipe, Transform,
 };
+use crate::transform::select;
 
 /// An output column that says something of the input's values.
 #[derive(Debug, Clone)]
@@ -192,10 +193,11 @@ fn shared_codes(op: &OrdinalEncoder, recipe: &Recipe) -> Option<&'static str> {
 }
 
 fn may_touch(step: &Transform, recipe: &Recipe, name: &str, data_type: &DataType) -> bool {
-    let split = &recipe.split;
-    let label = recipe.label.iter().map(|label| &label.column);
-    let columns = split.key.iter().chain(&split.groups).flat_map(OneOrMany::as_slice).chain(&split.time);
-    let reserved = label.chain(columns).any(|column| column == name);
+    // Names and values are those after the structural steps, for the split as for the output.
+    if step.is_structural() {
+        return false;
+    }
+    let reserved = select::reserved(recipe).contains(&name);
     step.columns().as_slice().iter().any(|selector| {
         if selector == name {
             return true;
@@ -230,5 +232,11 @@ fn may_leave(step: &Transform, recipe: &Recipe, class: &str, data_type: &DataTyp
         Transform::OrdinalEncoder(_) => *data_type == DataType::Int32,
         // Its columns have names of their own.
         Transform::OneHotEncoder(_) => false,
+        Transform::Rename(_)
+        | Transform::Cast(_)
+        | Transform::Concat(_)
+        | Transform::RowMax(_)
+        | Transform::Drop(_)
+        | Transform::Keep(_) => false,
     }
 }
