@@ -190,7 +190,7 @@ pub fn allot(inputs: &Inputs<'_>) -> Result<Allotted> {
 }
 
 /// The shares of the splits that have a size, of so many rows or groups; one more for the rest, if it is left out.
-fn shares(split: &Split, count: u64, what: GroupSizes) -> Result<Shares> {
+pub(crate) fn shares(split: &Split, count: u64, what: GroupSizes) -> Result<Shares> {
     let rest = split.rest == Rest::Drop;
     match split.kind {
         SplitKind::None => return Shares::new(&[1.0]),
@@ -213,7 +213,7 @@ fn shares(split: &Split, count: u64, what: GroupSizes) -> Result<Shares> {
 }
 
 /// Names of the splits that have a size, and of the rest.
-fn sized_names(split: &Split) -> Vec<String> {
+pub(crate) fn sized_names(split: &Split) -> Vec<String> {
     match split.kind {
         SplitKind::Kfold => (0..split.folds).map(|fold| format!("fold-{fold}")).collect(),
         SplitKind::None => vec![split.name.clone()],
@@ -222,7 +222,7 @@ fn sized_names(split: &Split) -> Vec<String> {
 }
 
 /// The largest-remainder totals of `count`, summed up to each split but the last.
-fn targets(shares: &Shares, count: u64) -> Vec<u64> {
+pub(crate) fn targets(shares: &Shares, count: u64) -> Vec<u64> {
     let totals = crate::split::quotas(&[count], shares).totals();
     let summed = totals.iter().scan(0, |sum, total| {
         *sum += total;

@@ -49,7 +49,7 @@ fn run(args: Args) -> anyhow::Result<ExitCode> {
         Command::Check(options) => check::run(&options),
         Command::Init { path } => init::run(&path),
         Command::Inspect { path, column, json } => inspect::run(&path, column.as_deref(), json),
-        Command::Verify { output, json } => verify::run(&output, json),
+        Command::Verify { output, state, json } => verify::run(&output, state.as_deref(), json),
         Command::Schema => {
             let text = serde_json::to_string_pretty(&keys::json_schema()).context("cannot print the schema")?;
             print(&text)

@@ -2,17 +2,18 @@
 //! shards alone; it decides nothing.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
-use arrow::datatypes::DataType;
+use arrow::datatypes::{DataType, Schema};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 use xxhash_rust::xxh3::xxh3_128;
 
-use crate::allot::{self, Allotment, Allotted, Ledgers, Router, Rule, WorstShare};
+use crate::allot::{self, Allotment, Allotted, Inputs, Ledgers, Router, Rule, WorstShare};
 use crate::error::{Error, Result, Site};
 use crate::facts::ColumnFacts;
 use crate::hash;
-use crate::memory::Reservation;
+use crate::memory::{Budget, Reservation};
 use crate::roles::Roles;
 use crate::scan::{Collect, ColumnSummary};
 use crate::source::text::Skipped;
@@ -238,6 +239,36 @@ impl Plan {
         let marks = allotted.and_then(|allotted| plan.follow(allotted));
         plan.count(shards, ledgers, marks.as_ref())?;
         Ok((plan, marks))
+    }
+
+    /// The same plan, with the split of each row decided once more from the ledgers, as at first. `recipe` and `schema` are its own.
+    ///
+    /// # Errors
+    /// As [`Plan::freeze`].
+    pub fn decided_again(
+        &self,
+        recipe: &Recipe,
+        schema: &Schema,
+        ledgers: &dyn Ledgers,
+        budget: &Arc<Budget>,
+    ) -> Result<Self> {
+        let mut again = self.clone();
+        let facts = self.shards.iter().map(|shard| {
+            let PlannedShard { name, bytes, fingerprint, rows, .. } = shard;
+            ShardFacts { name: name.clone(), bytes: *bytes, fingerprint: *fingerprint, rows: *rows }
+        });
+        let facts: Vec<ShardFacts> = facts.collect();
+        let shard_rows: Vec<u64> = facts.iter().map(|shard| shard.rows).collect();
+        let allotted = match &self.allotment {
+            Some(_) => {
+                let (strata, shard_rows) = (&self.strata, &shard_rows);
+                Some(allot::allot(&Inputs { recipe, schema, strata, shard_rows, ledgers, budget })?)
+            }
+            None => None,
+        };
+        let marks = allotted.and_then(|allotted| again.follow(allotted));
+        again.count(&facts, ledgers, marks.as_ref())?;
+        Ok(again)
     }
 
     /// Takes over what allotting found.

@@ -1,17 +1,27 @@
-//! Proves an output from its bytes: every part is read again and held against `_manifest.json`. Nothing of the state, the
-//! input or the run is looked at, and nothing is written. Memory is bounded whatever the size of the output.
+//! Proves an output from its bytes: every part is read again and held against `_manifest.json`, which has the recipe. Nothing of
+//! the input or the run is looked at, and nothing is written. Only what the bytes cannot know, how many rows were dropped and why,
+//! is taken from the state, where there is one. Memory is bounded whatever the size of the output.
 //!
 //! A check that the bytes cannot answer, as the strata of a column that was scaled, says so: it is neither passed nor
 //! failed.
 
+mod edges;
 mod files;
+mod groups;
+mod hashes;
 mod keys;
+mod places;
 mod read;
+mod state;
 mod strata;
-mod touched;
+mod targets;
+mod times;
+mod unique;
+mod values;
 
 use std::path::{Path, PathBuf};
 
+use arrow::array::RecordBatch;
 use arrow::datatypes::DataType;
 use serde::Serialize;
 
@@ -21,9 +31,13 @@ use crate::sink::SealedPart;
 use crate::sink::manifest::Manifest;
 use crate::spec::{Recipe, SplitKind, check};
 
+use groups::Groups;
 use keys::{Keys, Ranks};
+use places::Places;
 use read::PartFormat;
 use strata::Strata;
+use times::Times;
+use unique::Unique;
 
 /// What verifying found.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -78,11 +92,18 @@ impl Check {
         Self { name, status: Status::NotProvable, detail: detail.into() }
     }
 
+    /// Not provable, for parts are missing or damaged.
+    fn incomplete(name: &'static str) -> Self {
+        Self::not_provable(name, INCOMPLETE)
+    }
+
     /// Passed with these figures when nothing is wrong, else failed with what is.
     fn unless(name: &'static str, wrong: &[String], figures: impl Into<String>) -> Self {
         if wrong.is_empty() { Self::ok(name, figures) } else { Self::failed(name, few(wrong)) }
     }
 }
+
+const INCOMPLETE: &str = "not all rows could be read";
 
 /// What is wrong, cut after a few: a person reads it.
 fn few(wrong: &[String]) -> String {
@@ -92,12 +113,25 @@ fn few(wrong: &[String]) -> String {
     if more > 0 { format!("{shown}; and {more} more") } else { shown }
 }
 
-/// Verifies the output in the directory `path`. What is wrong with the output is in the verdict, not an error.
+/// Verifies the output in the directory `path`, with the state beside it if there is one. What is wrong with the output is in the
+/// verdict, not an error.
 ///
 /// # Errors
 /// [`Error::Recipe`] when `path` is no output of twopass; [`Error::Damaged`] when its manifest cannot be read;
 /// [`Error::Io`] when the system refuses to read the directory.
 pub fn output(path: &Path) -> Result<Verdict> {
+    verify(path, None)
+}
+
+/// As [`output`], with the state in the directory `state`.
+///
+/// # Errors
+/// As [`output`], and when the state cannot be opened.
+pub fn output_and_state(path: &Path, state: &Path) -> Result<Verdict> {
+    verify(path, Some(state))
+}
+
+fn verify(path: &Path, state: Option<&Path>) -> Result<Verdict> {
     let manifest_path = path.join("_manifest.json");
     if !manifest_path.is_file() {
         let message = format!("{} is not an output of twopass: it has no _manifest.json", path.display());
@@ -116,6 +150,7 @@ pub fn output(path: &Path) -> Result<Verdict> {
     let job = Subject { root: path, types: types(&manifest)?, manifest: &manifest, recipe: &recipe };
     let mut checks = files::checks(&job)?;
     job.contents(&mut checks)?;
+    checks.push(state::check(&job, state)?);
     Ok(Verdict {
         output: path.to_path_buf(),
         fingerprint: manifest.fingerprint.clone(),
@@ -158,50 +193,50 @@ impl Subject<'_> {
 
     /// Reads every part, and makes the checks that need rows.
     fn contents(&self, checks: &mut Vec<Check>) -> Result<()> {
-        let format = PartFormat::new(self.recipe);
-        let mut strata = Strata::new(self);
-        let mut keys = Keys::new(self);
-        let mut ranks = Ranks::new(self, &strata);
-        let mut columns: Vec<usize> = strata.columns().chain(keys.columns()).collect();
-        columns.sort_unstable();
-        columns.dedup();
-        let (mut rows, mut schema) = (Vec::new(), Vec::new());
-        let mut counted = 0;
-        for (split, part) in parts(self.manifest) {
-            if !files::is_inside(&part.path) || !self.root.join(&part.path).is_file() {
-                // The check of the files has said so already.
-                rows.push(format!("{} is missing", part.path));
-                continue;
-            }
-            let outcome = format.read(self, &part.path, &columns, &mut |batch| {
-                let strata_of_rows = strata.add(split, batch)?;
-                ranks.add(split, batch, strata_of_rows)?;
-                keys.add(split, batch)
-            });
-            match outcome {
-                Ok(found) => {
-                    counted += found.rows;
-                    if found.rows != part.rows {
-                        rows.push(format!("{} has {} rows, the manifest says {}", part.path, found.rows, part.rows));
-                    }
-                    schema.extend(found.schema_error.map(|wrong| format!("{}: {wrong}", part.path)));
-                }
-                Err(error) => rows.push(format!("{} cannot be read: {}", part.path, chain(&error))),
-            }
-        }
-        let complete = rows.is_empty();
-        checks.push(Check::unless("rows", &rows, format!("{counted} rows, counted in every part")));
+        let mut rules = Rules::new(self);
+        let read = self.read(&rules.columns(), &mut |split, batch| rules.add(split, batch))?;
+        checks.push(Check::unless("rows", &read.wrong, format!("{} rows, counted in every part", read.rows)));
         checks.push(Check::unless(
             "schema",
-            &schema,
+            &read.schema,
             format!("{} columns, alike in every part", self.manifest.schema.len()),
         ));
         checks.push(self.sums());
-        checks.extend(strata.check(complete));
-        let order = ranks.check(complete);
-        checks.extend(keys.check(format, complete, order.as_ref().map(|check| check.status))?);
-        checks.extend(order);
+        let complete = read.wrong.is_empty() && read.schema.is_empty();
+        let hashed = rules.hashed_columns();
+        while rules.finish_partition() && complete {
+            self.read(&hashed, &mut |split, batch| rules.add_hashes(split, batch))?;
+        }
+        rules.checks(complete, checks);
         Ok(())
+    }
+
+    /// Reads these columns of every part.
+    ///
+    /// # Errors
+    /// What `visit` returns of a part that could be read is in what was found, as that the part could not be read.
+    fn read(&self, columns: &[usize], visit: &mut dyn FnMut(usize, &RecordBatch) -> Result<()>) -> Result<Read> {
+        let format = PartFormat::new(self.recipe);
+        let mut read = Read::default();
+        for (split, part) in parts(self.manifest) {
+            if !files::is_inside(&part.path) || !self.root.join(&part.path).is_file() {
+                // The check of the files has said so already.
+                read.wrong.push(format!("{} is missing", part.path));
+                continue;
+            }
+            match format.read(self, &part.path, columns, &mut |batch| visit(split, batch)) {
+                Ok(found) => {
+                    read.rows += found.rows;
+                    if found.rows != part.rows {
+                        let (path, rows) = (&part.path, found.rows);
+                        read.wrong.push(format!("{path} has {rows} rows, the manifest says {}", part.rows));
+                    }
+                    read.schema.extend(found.schema_error.map(|wrong| format!("{}: {wrong}", part.path)));
+                }
+                Err(error) => read.wrong.push(format!("{} cannot be read: {}", part.path, chain(&error))),
+            }
+        }
+        Ok(read)
     }
 
     /// Promise 2: every row read is in one split or one reason.
@@ -210,6 +245,9 @@ impl Subject<'_> {
         let (read, kept) = (manifest.input.1, manifest.splits.iter().map(|split| split.rows).sum::<u64>());
         let dropped: u64 = manifest.dropped.iter().map(|(_, rows)| rows).sum();
         let mut wrong = Vec::new();
+        if !self.has_splits_of_recipe() {
+            wrong.push(format!("the splits are not those of the recipe: {}", self.recipe.split.names().join(", ")));
+        }
         if kept + dropped != read {
             wrong.push(format!("{kept} rows in splits and {dropped} dropped are not the {read} rows read"));
         }
@@ -226,9 +264,125 @@ impl Subject<'_> {
         )
     }
 
+    /// Whether the manifest's splits are those that the recipe names.
+    fn has_splits_of_recipe(&self) -> bool {
+        self.manifest.splits.iter().map(|split| &split.name).eq(&self.recipe.split.names())
+    }
+
     fn is_split(&self) -> bool {
         self.recipe.split.kind != SplitKind::None
     }
+}
+
+/// What reading all parts found.
+#[derive(Default)]
+struct Read {
+    rows: u64,
+    /// How parts are not what the manifest says.
+    wrong: Vec<String>,
+    /// How their columns are not.
+    schema: Vec<String>,
+}
+
+/// The rules of the split, each held against the rows. Where the manifest's splits are not the recipe's, none is.
+struct Rules<'a> {
+    job: &'a Subject<'a>,
+    places: Places<'a>,
+    strata: Strata<'a>,
+    ranks: Ranks<'a>,
+    groups: Groups<'a>,
+    times: Times<'a>,
+    keys: Keys<'a>,
+    unique: Unique<'a>,
+    partitions: u64,
+}
+
+impl<'a> Rules<'a> {
+    fn new(job: &'a Subject<'a>) -> Self {
+        let places = Places::new(job);
+        let strata = Strata::new(job, &places);
+        let ranks = Ranks::new(job, &strata, &places);
+        let groups = Groups::new(job, &places);
+        let times = Times::new(job, &places);
+        let (keys, unique) = (Keys::new(job), Unique::new(job));
+        let mut rules = Self { job, places, strata, ranks, groups, times, keys, unique, partitions: 1 };
+        // Of the parts: theirs are counted before a second partition is read, so that no figure alone asks for more of them.
+        let rows: u64 = parts(job.manifest).map(|(_, part)| part.rows).sum();
+        let Self { keys, groups, unique, .. } = &mut rules;
+        let mut tables: Vec<_> = [keys.hashes(), groups.hashes(), unique.hashes()].into_iter().flatten().collect();
+        let partitions = hashes::partitions(rows, tables.len());
+        tables.iter_mut().for_each(|table| table.part(partitions));
+        rules.partitions = if tables.is_empty() { 1 } else { partitions };
+        rules
+    }
+
+    /// Columns whose values are needed.
+    fn columns(&self) -> Vec<usize> {
+        if !self.job.has_splits_of_recipe() {
+            return Vec::new();
+        }
+        let columns = self.strata.columns().chain(self.times.columns());
+        sorted(columns.chain(self.hashed_columns()).collect())
+    }
+
+    /// Those of which hashes are compared.
+    fn hashed_columns(&self) -> Vec<usize> {
+        let columns = self.places.columns().chain(self.keys.columns());
+        sorted(columns.chain(self.groups.columns()).chain(self.unique.columns()).collect())
+    }
+
+    fn add(&mut self, split: usize, batch: &RecordBatch) -> Result<()> {
+        if !self.job.has_splits_of_recipe() {
+            return Ok(());
+        }
+        let places = self.places.of(split, batch, true)?;
+        let strata = self.strata.add(places, batch)?;
+        self.ranks.add(places, batch, strata)?;
+        self.times.add(places, batch)?;
+        self.keys.add(places, batch)?;
+        self.groups.add(places, batch)?;
+        self.unique.add(batch)
+    }
+
+    /// As [`Rules::add`], for the rows of another partition.
+    fn add_hashes(&mut self, split: usize, batch: &RecordBatch) -> Result<()> {
+        let places = self.places.of(split, batch, false)?;
+        self.keys.add(places, batch)?;
+        self.groups.add(places, batch)?;
+        self.unique.add(batch)
+    }
+
+    /// Counts what the partition that was read has; says whether there is another.
+    fn finish_partition(&mut self) -> bool {
+        self.keys.finish_partition();
+        self.groups.finish_partition();
+        self.unique.finish_partition();
+        self.partitions -= 1;
+        self.partitions > 0 && self.job.has_splits_of_recipe()
+    }
+
+    fn checks(&self, complete: bool, checks: &mut Vec<Check>) {
+        if !self.job.has_splits_of_recipe() {
+            return;
+        }
+        let Self { job, places, groups, times, .. } = self;
+        checks.extend(targets::check(job, places, groups, times, complete));
+        checks.extend(self.strata.check(complete));
+        checks.extend(self.strata.worst_share(places, complete));
+        checks.extend(groups.checks(places, complete));
+        checks.extend(times.check(places, complete));
+        checks.extend(places.check(complete));
+        checks.extend(self.unique.check(complete));
+        let order = self.ranks.check(complete);
+        checks.extend(self.keys.check(complete, order.as_ref().map(|check| check.status)));
+        checks.extend(order);
+    }
+}
+
+fn sorted(mut columns: Vec<usize>) -> Vec<usize> {
+    columns.sort_unstable();
+    columns.dedup();
+    columns
 }
 
 /// An error with its causes on one line.

@@ -11,6 +11,8 @@ mod face;
 mod interrupts;
 #[path = "cli/look.rs"]
 mod look;
+#[path = "cli/rules.rs"]
+mod rules;
 #[path = "cli/runs.rs"]
 mod runs;
 #[path = "cli/verify.rs"]

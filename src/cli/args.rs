@@ -56,10 +56,13 @@ Examples:
         #[arg(long)]
         json: bool,
     },
-    /// Re-reads an output's parts and proves its manifest
+    /// Re-reads an output's parts and proves its manifest and the rules of its split
     Verify {
         /// An output directory
         output: PathBuf,
+        /// The state that tells how many rows were dropped [default: the output's name + .state, if it is there]
+        #[arg(long, value_name = "DIR")]
+        state: Option<PathBuf>,
         /// Print JSON
         #[arg(long)]
         json: bool,

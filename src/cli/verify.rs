@@ -10,8 +10,11 @@ use super::print;
 use super::report::plain_table;
 
 /// Verifies the output and prints the verdict.
-pub fn run(output: &Path, json: bool) -> anyhow::Result<ExitCode> {
-    let verdict = twopass::verify::output(output)?;
+pub fn run(output: &Path, state: Option<&Path>, json: bool) -> anyhow::Result<ExitCode> {
+    let verdict = match state {
+        Some(state) => twopass::verify::output_and_state(output, state)?,
+        None => twopass::verify::output(output)?,
+    };
     let text =
         if json { serde_json::to_string_pretty(&verdict).context("cannot print the verdict")? } else { text(&verdict) };
     print(&text)?;

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 use super::SealedPart;
+use crate::allot::WorstShare;
 use crate::error::{Error, Result};
 use crate::hash;
 use crate::plan::Plan;
@@ -50,6 +51,8 @@ pub struct Manifest {
     pub stratify: Vec<String>,
     /// The column of folds, and the rows of each.
     pub folds: Option<(String, Vec<u64>)>,
+    /// The class and split whose share is off by most, where groups are balanced.
+    pub worst_share: Option<WorstShare>,
     /// The classes of a mapped label: column, and class by code.
     pub label: Option<(String, Vec<String>)>,
 }
@@ -87,6 +90,7 @@ impl Manifest {
             folds: plan.fold_column.as_ref().map(|column| (column.name.clone(), column.rows.clone())),
             schema: plan.pipeline.output.iter().map(|c| (c.name.clone(), c.data_type.to_string())).collect(),
             stratify: plan.stratify.clone(),
+            worst_share: plan.worst.clone(),
             label,
         }
     }
@@ -118,6 +122,7 @@ impl Manifest {
             "schema": schema,
             "stratify": self.stratify,
             "folds": self.folds.as_ref().map(|(column, rows)| json!({ "column": column, "rows": rows })),
+            "worst_share": self.worst_share,
             "label": self.label.as_ref().map(|(column, classes)| json!({ "column": column, "classes": classes })),
         })
     }
@@ -173,6 +178,7 @@ impl Manifest {
                         Some((text(&folds["column"])?, rows))
                     }
                 },
+                worst_share: serde_json::from_value(tree["worst_share"].clone()).ok()?,
                 label: match &tree["label"] {
                     Value::Null => None,
                     label => Some((text(&label["column"])?, names(&label["classes"])?)),

@@ -2,77 +2,74 @@
 //! sides of a cut.
 //!
 //! The first needs the smallest and largest rank of each stratum in each split. The second compares all keys as 128-bit
-//! hashes, partition by partition: the parts are read again for each, so that memory stays the same whatever their size.
+//! hashes.
 
 use arrow::array::{Array, ArrayRef, AsArray, BinaryArray, RecordBatch};
 use arrow::datatypes::DataType;
 use xxhash_rust::xxh3::xxh3_128;
 
-use super::read::PartFormat;
-use super::strata::{Strata, by_name};
-use super::touched::untouched;
-use super::{Check, Status, Subject, parts};
+use super::hashes::Hashes;
+use super::places::{NOWHERE, Places};
+use super::strata::Strata;
+use super::values::{self, Column, Untold};
+use super::{Check, Status, Subject};
 use crate::error::Result;
 use crate::hash;
-use crate::spec::{OneOrMany, OutputFormat};
+use crate::spec::SplitKind;
 
-/// Keys of one partition, at the most on average: 256 MiB of hashes.
-const PARTITION_ROWS: u64 = 1 << 24;
-/// A key's hash gives its lowest byte to the number of the split: there are at most 100.
-const SPLIT_BITS: u32 = 8;
+/// The key columns when their values are the input's, or why they are not; nothing when the split has no key.
+fn key_columns<'a>(job: &'a Subject<'a>) -> Option<Untold<Vec<Column<'a>>>> {
+    let key = job.recipe.split.key.as_ref().filter(|_| job.is_split())?;
+    Some(values::columns(job, key, Column::exact))
+}
 
-/// The key columns' positions when their values are the input's, or why they are not.
-fn key_columns(job: &Subject<'_>, key: &OneOrMany) -> std::result::Result<Vec<usize>, String> {
-    let column = |name: &String| {
-        let at = untouched(job, name)?;
-        if !PartFormat::reads_back(job.recipe, &job.types[at]) {
-            return Err(format!("`{name}` is {}, which text parts do not give back exactly", job.types[at]));
-        }
-        Ok(at)
-    };
-    key.as_slice().iter().map(column).collect()
+/// Whether rows go to splits by the rank of their key.
+fn is_by_key(job: &Subject<'_>) -> bool {
+    let split = &job.recipe.split;
+    match split.kind {
+        SplitKind::Random | SplitKind::Stratified => true,
+        SplitKind::Kfold => split.groups.is_none(),
+        _ => false,
+    }
 }
 
 /// The ranks of the rows on either side of each cut.
 pub(super) struct Ranks<'a> {
     job: &'a Subject<'a>,
-    columns: Option<std::result::Result<Vec<usize>, String>>,
-    /// Smallest and largest rank, by stratum, then split.
+    columns: Option<Untold<Vec<Column<'a>>>>,
+    /// Smallest and largest rank, by stratum, then place.
     ranges: Vec<Option<(u64, u64)>>,
+    places: usize,
     unclear: bool,
 }
 
 impl<'a> Ranks<'a> {
-    pub(super) fn new(job: &'a Subject<'a>, strata: &Strata<'_>) -> Self {
-        let key = job.recipe.split.key.as_ref().filter(|_| job.is_split());
-        let columns = key.map(|key| {
-            if strata.is_provable() { key_columns(job, key) } else { Err("the rows' strata are not provable".into()) }
-        });
-        Self { job, columns, ranges: vec![None; strata.len() * job.manifest.splits.len()], unclear: false }
+    pub(super) fn new(job: &'a Subject<'a>, strata: &Strata<'_>, places: &Places<'_>) -> Self {
+        let columns = key_columns(job).filter(|_| is_by_key(job));
+        let columns =
+            columns.map(
+                |columns| {
+                    if strata.is_provable() { columns } else { Err("the rows' strata are not provable".into()) }
+                },
+            );
+        Self { job, columns, ranges: Vec::new(), places: places.names.len(), unclear: false }
     }
 
-    pub(super) fn add(&mut self, split: usize, batch: &RecordBatch, strata: &[u32]) -> Result<()> {
+    pub(super) fn add(&mut self, places: &[u8], batch: &RecordBatch, strata: &[u32]) -> Result<()> {
         let Some(Ok(columns)) = &self.columns else { return Ok(()) };
-        let mut fields = Vec::with_capacity(columns.len());
-        for &at in columns {
-            let array = by_name(self.job, batch, at)?;
-            let text = matches!(self.job.recipe.output.format, OutputFormat::Csv | OutputFormat::Tsv)
-                && *array.data_type() == DataType::Utf8;
-            self.unclear |= text && array.null_count() > 0;
-            let mut hashes = Vec::with_capacity(array.len());
-            hash::fields(array, &mut hashes)?;
-            fields.push(hashes);
-        }
-        let hashes = match fields.as_slice() {
-            [one] => one.clone(),
-            several => hash::combine(several),
-        };
-        let splits = self.job.manifest.splits.len();
-        for (stratum, hash) in strata.iter().zip(hashes) {
+        let (hashes, unclear) = values::key_hashes(self.job, columns, batch)?;
+        self.unclear |= unclear;
+        for ((stratum, place), hash) in strata.iter().zip(places).zip(hashes) {
             let rank = hash::rank(hash, self.job.recipe.split.random_state);
-            if let Some(range) = self.ranges.get_mut(*stratum as usize * splits + split) {
-                *range = Some(range.map_or((rank, rank), |(low, high)| (low.min(rank), high.max(rank))));
+            if *place == NOWHERE || *stratum == u32::MAX {
+                continue;
             }
+            let at = *stratum as usize * self.places + usize::from(*place);
+            if at >= self.ranges.len() {
+                self.ranges.resize((*stratum as usize + 1) * self.places, None);
+            }
+            let range = &mut self.ranges[at];
+            *range = Some(range.map_or((rank, rank), |(low, high)| (low.min(rank), high.max(rank))));
         }
         Ok(())
     }
@@ -82,13 +79,12 @@ impl<'a> Ranks<'a> {
         let columns = self.columns.as_ref()?;
         Some(match columns {
             Err(why) => Check::not_provable(NAME, why),
-            Ok(_) if !complete => Check::not_provable(NAME, "not all rows could be read"),
+            Ok(_) if !complete => Check::incomplete(NAME),
             Ok(_) if self.unclear => {
-                Check::not_provable(NAME, "the key has missing values, which CSV does not tell from empty texts")
+                Check::not_provable(NAME, "the key has missing values, which the parts do not tell from others")
             }
             Ok(_) => {
-                let splits = self.job.manifest.splits.len();
-                let cuts = self.ranges.chunks(splits).map(|ranges| {
+                let cuts = self.ranges.chunks(self.places).map(|ranges| {
                     let held: Vec<_> = ranges.iter().flatten().collect();
                     held.windows(2).filter(|pair| pair[0].1 > pair[1].0).count()
                 });
@@ -106,37 +102,38 @@ impl<'a> Ranks<'a> {
     }
 }
 
-/// All keys, a partition at a time.
+/// All keys.
 pub(super) struct Keys<'a> {
     job: &'a Subject<'a>,
-    columns: Option<std::result::Result<Vec<usize>, String>>,
-    partitions: u64,
-    partition: u64,
-    hashes: Vec<u128>,
+    columns: Option<Untold<Vec<Column<'a>>>>,
+    hashes: Hashes,
     buffer: Vec<u8>,
+    distinct: u64,
+    shared: u64,
 }
 
 impl<'a> Keys<'a> {
     pub(super) fn new(job: &'a Subject<'a>) -> Self {
-        // Of the parts: theirs are counted before a second partition is read, so that no figure alone asks for more of them.
-        let rows: u64 = parts(job.manifest).map(|(_, part)| part.rows).sum();
-        let key = job.recipe.split.key.as_ref().filter(|_| job.is_split());
-        let columns = key.map(|key| key_columns(job, key));
-        let partitions = rows.div_ceil(PARTITION_ROWS).max(1);
-        Self { job, columns, partitions, partition: 0, hashes: Vec::new(), buffer: Vec::new() }
+        let columns = key_columns(job);
+        Self { job, columns, hashes: Hashes::new(), buffer: Vec::new(), distinct: 0, shared: 0 }
     }
 
     /// Columns whose values are needed.
     pub(super) fn columns(&self) -> impl Iterator<Item = usize> + use<'_, 'a> {
-        self.columns.iter().flatten().flatten().copied()
+        self.columns.iter().flatten().flatten().map(|column| column.at)
     }
 
-    /// Adds the keys of a batch that are of this partition. A row without any key value has none.
-    pub(super) fn add(&mut self, split: usize, batch: &RecordBatch) -> Result<()> {
+    /// The hashes that it keeps, if any.
+    pub(super) fn hashes(&mut self) -> Option<&mut Hashes> {
+        matches!(self.columns, Some(Ok(_))).then_some(&mut self.hashes)
+    }
+
+    /// Adds the keys of a batch. A row without any key value has none.
+    pub(super) fn add(&mut self, places: &[u8], batch: &RecordBatch) -> Result<()> {
         let Some(Ok(columns)) = &self.columns else { return Ok(()) };
-        let arrays = columns.iter().map(|at| by_name(self.job, batch, *at)).collect::<Result<Vec<_>>>()?;
-        let values = arrays.iter().map(|array| key_text(array)).collect::<Result<Vec<_>>>()?;
-        for row in 0..batch.num_rows() {
+        let arrays = columns.iter().map(|column| column.array(self.job, batch)).collect::<Result<Vec<_>>>()?;
+        let values = arrays.iter().map(key_text).collect::<Result<Vec<_>>>()?;
+        for (row, place) in places.iter().enumerate() {
             if values.iter().all(|array| array.is_null(row)) {
                 continue;
             }
@@ -147,52 +144,40 @@ impl<'a> Keys<'a> {
                 self.buffer.extend_from_slice(&(value.len() as u64).to_le_bytes());
                 self.buffer.extend_from_slice(value);
             }
-            let hash = xxh3_128(&self.buffer);
-            if (hash >> 64) as u64 % self.partitions == self.partition {
-                self.hashes.push(hash >> SPLIT_BITS << SPLIT_BITS | split as u128);
-            }
+            self.hashes.add(xxh3_128(&self.buffer), *place);
         }
         Ok(())
     }
 
+    /// Counts the keys of a partition once it was read.
+    pub(super) fn finish_partition(&mut self) {
+        let Self { hashes, distinct, shared, .. } = self;
+        hashes.finish(|places| {
+            *distinct += 1;
+            let first = places.next();
+            *shared += u64::from(places.last() > first);
+        });
+    }
+
     /// The check, when the split is by key. `order` is how the check of the hash order ended.
-    ///
-    /// # Errors
-    /// What reading the parts again for the other partitions finds.
-    pub(super) fn check(mut self, format: PartFormat, complete: bool, order: Option<Status>) -> Result<Option<Check>> {
+    pub(super) fn check(&self, complete: bool, order: Option<Status>) -> Option<Check> {
         const NAME: &str = "keys";
-        let columns = match &self.columns {
-            None => return Ok(None),
-            Some(Err(why)) => return Ok(Some(Check::not_provable(NAME, why))),
-            Some(Ok(_)) if !complete => return Ok(Some(Check::not_provable(NAME, "not all rows could be read"))),
-            Some(Ok(columns)) => {
-                let mut columns = columns.clone();
-                columns.sort_unstable();
-                columns.dedup();
-                columns
-            }
-        };
-        let (mut distinct, mut shared) = (0, 0);
-        loop {
-            let (more, both) = count(&mut self.hashes);
-            distinct += more;
-            shared += both;
-            self.partition += 1;
-            if self.partition == self.partitions {
-                break;
-            }
-            self.hashes.clear();
-            let job = self.job;
-            for (split, part) in parts(job.manifest) {
-                format.read(job, &part.path, &columns, &mut |batch| self.add(split, batch))?;
-            }
+        match self.columns.as_ref()? {
+            Err(why) => return Some(Check::not_provable(NAME, why)),
+            Ok(_) if !complete => return Some(Check::incomplete(NAME)),
+            Ok(_) => {}
         }
-        if shared == 0 {
-            return Ok(Some(Check::ok(NAME, format!("{distinct} keys, none in two splits"))));
+        let Self { distinct, shared, .. } = self;
+        if *shared == 0 {
+            return Some(Check::ok(NAME, format!("{distinct} keys, none in two splits")));
         }
         // Exact counts have to cut between rows of one key, and strata are cut each for itself: the contract allows both.
         let found = format!("{shared} of {distinct} keys are in two splits");
-        Ok(Some(match order {
+        Some(match order {
+            _ if !is_by_key(self.job) => Check::not_provable(
+                NAME,
+                format!("{found}: several rows have them, and rows go to splits by group or time, not by key"),
+            ),
             Some(Status::Ok) => Check::ok(
                 NAME,
                 format!(
@@ -201,7 +186,7 @@ impl<'a> Keys<'a> {
             ),
             Some(Status::Failed) => Check::failed(NAME, found),
             _ => Check::not_provable(NAME, format!("{found}, and whether the hash order says so is not provable")),
-        }))
+        })
     }
 }
 
@@ -211,23 +196,4 @@ fn key_text(array: &ArrayRef) -> Result<BinaryArray> {
         DataType::Binary => array.as_binary::<i32>().clone(),
         _ => BinaryArray::from(hash::canonical_text(array)?.into_owned()),
     })
-}
-
-/// How many distinct keys there are, and how many of them in more than one split.
-fn count(hashes: &mut [u128]) -> (u64, u64) {
-    hashes.sort_unstable();
-    let runs = hashes.chunk_by(|a, b| a >> SPLIT_BITS == b >> SPLIT_BITS);
-    runs.fold((0, 0), |(distinct, shared), run| (distinct + 1, shared + u64::from(run.first() != run.last())))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::count;
-
-    #[test]
-    fn a_key_counts_as_shared_once_however_often_it_comes() {
-        let hash = |key: u128, split: u128| key << 8 | split;
-        let mut hashes = vec![hash(9, 0), hash(7, 1), hash(9, 1), hash(9, 2), hash(7, 1), hash(8, 0)];
-        assert_eq!(count(&mut hashes), (3, 1));
-    }
 }
