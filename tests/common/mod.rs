@@ -1,8 +1,10 @@
 //! What the proofs share: a place of their own on disk, jobs run through the library, outputs read back and hashed.
 #![allow(dead_code, reason = "every test binary takes the part it needs")]
 
+pub mod calendar;
 pub mod csv;
 pub mod oracle;
+pub mod split_oracle;
 pub mod table;
 
 use std::collections::BTreeMap;

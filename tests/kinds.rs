@@ -1,0 +1,11 @@
+//! Every kind of split against docs/splits.md: by an oracle that is checked by hand, on random tables, under all that must
+//! not matter, against scikit-learn, and on the flights.
+
+mod common;
+
+#[path = "kinds/by_hand.rs"]
+mod by_hand;
+#[path = "kinds/judge.rs"]
+mod judge;
+#[path = "kinds/random_tables.rs"]
+mod random_tables;
