@@ -5,6 +5,8 @@ mod common;
 
 #[path = "kinds/by_hand.rs"]
 mod by_hand;
+#[path = "kinds/golden.rs"]
+mod golden;
 #[path = "kinds/judge.rs"]
 mod judge;
 #[path = "kinds/random_tables.rs"]

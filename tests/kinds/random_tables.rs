@@ -481,7 +481,7 @@ fn quotas(data: &Data, output: &[Option<usize>], settings: &Settings, counts: &B
 }
 
 pub fn check(case: &Case) {
-    let place = Place::new();
+    let place = Place::in_memory();
     case.write(&place);
     let recipe = case.whole_recipe(&place);
     let settings = settings(&recipe);
