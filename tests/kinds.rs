@@ -3,6 +3,8 @@
 
 mod common;
 
+#[path = "kinds/balanced.rs"]
+mod balanced;
 #[path = "kinds/by_hand.rs"]
 mod by_hand;
 #[path = "kinds/golden.rs"]
@@ -11,3 +13,5 @@ mod golden;
 mod judge;
 #[path = "kinds/random_tables.rs"]
 mod random_tables;
+#[path = "kinds/sklearn.rs"]
+mod sklearn;

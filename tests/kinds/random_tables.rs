@@ -8,10 +8,10 @@ use proptest::prelude::*;
 use proptest::sample::Index;
 use serde_json::{Map, Value, json};
 
-use super::common::split_oracle::{Data, Quotas, Settings, Shares, settings, totals};
+use super::common::split_oracle::{Data, Kind as SplitKind, Quotas, Settings, Shares, settings, totals};
 use super::common::table::{Cell, Kind, Table, write_csv, write_shard};
 use super::common::{Place, calendar, try_run};
-use super::judge;
+use super::{balanced, judge};
 
 /// A random job.
 #[derive(Debug, Clone)]
@@ -315,7 +315,7 @@ impl Draw {
             set("groups", if self.groups.len() == 1 { json!(self.groups[0]) } else { json!(self.groups) });
             set("missing_groups", if self.own { json!("own") } else { Value::Null });
         }
-        if matches!(self.kind, "grouped") || self.kind == "temporal" && grouped {
+        if grouped && !stratified {
             set("group_sizes", json!(self.group_sizes));
         }
         let label = self.label || stratified && self.stratify.is_empty();
@@ -491,6 +491,13 @@ pub fn check(case: &Case) {
         Ok(_) => {
             let out = place.path("out");
             let output = judge::Output::read(&out, &settings, places.len());
+            if settings.kind == SplitKind::StratifiedGrouped {
+                let shares = settings
+                    .shares(data.countable(&settings))
+                    .unwrap_or_else(|why| panic!("not refused, though {why}"));
+                balanced::judge(&data, &settings, &output, &shares);
+                return;
+            }
             let answer = data.decide(&settings, |counts| quotas(&data, &output.splits, &settings, counts));
             let answer = answer.unwrap_or_else(|why| panic!("not refused, though {why}"));
             output.assert_is(&answer);

@@ -194,7 +194,10 @@ impl Data<'_> {
                 let ends = ends_at_nearest(&weights, &totals(all, &settings.shares(all)?));
                 put(&groups, &ends, &mut fates);
             }
-            Kind::StratifiedGrouped => return Err("judged, not found".into()),
+            Kind::StratifiedGrouped => {
+                settings.shares(rows.len() as u64)?;
+                panic!("there is more than one answer: see `balance`");
+            }
             Kind::Temporal => self.temporal(&rows, settings, &mut fates)?,
             Kind::TemporalQuantile => {
                 let mut times: BTreeMap<i128, Vec<usize>> = BTreeMap::new();
