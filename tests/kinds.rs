@@ -7,8 +7,14 @@ mod common;
 mod balanced;
 #[path = "kinds/by_hand.rs"]
 mod by_hand;
+#[path = "kinds/fit_on_train.rs"]
+mod fit_on_train;
+#[path = "kinds/flights.rs"]
+mod flights;
 #[path = "kinds/golden.rs"]
 mod golden;
+#[path = "kinds/invariance.rs"]
+mod invariance;
 #[path = "kinds/judge.rs"]
 mod judge;
 #[path = "kinds/random_tables.rs"]

@@ -18,14 +18,29 @@ pub struct Output {
     fold_column: bool,
 }
 
-fn ints(table: &Table, column: &str) -> Vec<usize> {
-    let int = |cell: Cell| if let Cell::Int(int) = cell { int as usize } else { panic!("{cell:?} in {column}") };
-    table.column(column).into_iter().map(int).collect()
+fn int(cell: &Cell) -> usize {
+    if let Cell::Int(int) = cell { *int as usize } else { panic!("{cell:?} is no number") }
 }
 
 impl Output {
-    /// Reads an output of Parquet parts whose column `row` numbers the rows; every row comes once at the most, and in order.
+    /// Reads an output of Parquet parts whose column `row` numbers the rows.
     pub fn read(path: &Path, settings: &Settings, rows: usize) -> Self {
+        Self::read_by(path, settings, rows, "row", int)
+    }
+
+    /// Reads an output of Parquet parts of which a column tells the row; every row comes once at the most, and in order.
+    pub fn read_by(
+        path: &Path,
+        settings: &Settings,
+        rows: usize,
+        column: &str,
+        number: impl Fn(&Cell) -> usize,
+    ) -> Self {
+        let numbers = |table: &Table| -> Vec<usize> {
+            let numbers: Vec<usize> = table.column(column).iter().map(&number).collect();
+            assert!(numbers.is_sorted(), "rows keep their order");
+            numbers
+        };
         let names = splits(path);
         let mut found = vec![None; rows];
         let mut put = |row: usize, split: usize| {
@@ -37,14 +52,11 @@ impl Output {
             let last = batch.schema().fields().last().unwrap().clone();
             assert_eq!((last.name(), last.data_type()), (column, &DataType::Int32));
             let table = Table::of_batch(&batch);
-            assert!(ints(&table, "row").is_sorted(), "rows keep their order");
-            ints(&table, "row").into_iter().zip(ints(&table, column)).for_each(|(row, fold)| put(row, fold));
+            numbers(&table).into_iter().zip(table.column(column)).for_each(|(row, fold)| put(row, int(&fold)));
         } else {
             assert_eq!(names, settings.names());
             for (at, name) in names.iter().enumerate() {
-                let rows = ints(&Table::of_batch(&read_split(path, name)), "row");
-                assert!(rows.is_sorted(), "rows keep their order");
-                rows.into_iter().for_each(|row| put(row, at));
+                numbers(&Table::of_batch(&read_split(path, name))).into_iter().for_each(|row| put(row, at));
             }
         }
         let fold_column = settings.fold_column.is_some();

@@ -447,7 +447,7 @@ fn type_name(kind: Kind) -> &'static str {
 }
 
 /// The quotas that the output has, held against the laws of the rounding.
-fn quotas(data: &Data, output: &[Option<usize>], settings: &Settings, counts: &BTreeMap<String, u64>) -> Quotas {
+pub fn quotas(data: &Data, output: &[Option<usize>], settings: &Settings, counts: &BTreeMap<String, u64>) -> Quotas {
     let all = counts.values().sum();
     let shares: Shares = settings.shares(all).unwrap();
     let whole = u128::from(shares.whole.max(1));
