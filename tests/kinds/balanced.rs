@@ -7,7 +7,9 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use super::common::split_oracle::balance::Balance;
-use super::common::split_oracle::{Answer, Data, Fate, Settings, Shares, settings};
+use super::common::split_oracle::cuts::Shares;
+use super::common::split_oracle::recipe::Settings;
+use super::common::split_oracle::{Answer, Data, Fate, settings};
 use super::common::table::{Cell, Kind, Table, write_shards};
 use super::common::{Place, run};
 use super::judge::Output;

@@ -4,7 +4,8 @@ use serde_json::{Value, json};
 
 use super::common::calendar;
 use super::common::split_oracle::balance::Balance;
-use super::common::split_oracle::{Data, Fate, Shares, ends_after_floors, ends_at_nearest, settings, totals};
+use super::common::split_oracle::cuts::{Shares, ends_after_floors, ends_at_nearest, totals};
+use super::common::split_oracle::{Data, Fate, settings};
 use super::common::table::{Cell, Kind, Table};
 
 fn shares(parts: &[u64], whole: u64) -> Shares {

@@ -9,7 +9,8 @@ use arrow::datatypes::TimeUnit;
 use serde_json::{Value, json};
 
 use super::balanced;
-use super::common::split_oracle::{Data, Kind as SplitKind, settings};
+use super::common::split_oracle::recipe::Kind as SplitKind;
+use super::common::split_oracle::{Data, settings};
 use super::common::table::{Cell, Kind, Table, read_parquet};
 use super::common::{Place, calendar, csv, run};
 use super::judge::Output;

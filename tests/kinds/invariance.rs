@@ -3,12 +3,15 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use arrow::array::{ArrayRef, Int64Array, RecordBatch, StringArray};
 use serde_json::{Value, json};
+use twopass::error::Error;
+use twopass::observe::{Event, Observer};
 
 use super::common::table::{Cell, Kind, Table, write_shard, write_shards};
-use super::common::{Numbers, Place, hashes, manifest, plan, read_split, run, splits};
+use super::common::{Numbers, Place, chain, hashes, job, manifest, plan, read_split, run, splits};
 
 const ROWS: usize = 4000;
 
@@ -194,6 +197,42 @@ fn a_state_made_for_another_kind_gives_the_same_bytes() {
             assert_same(&place.path(&what), &first, &what);
             assert!(report.reused_shards == report.shards || !what.ends_with("seed"), "{what}: read again");
         }
+    }
+}
+
+/// Says stop when it was asked so many times.
+struct Stopping(AtomicUsize);
+
+impl Observer for Stopping {
+    fn event(&self, _: Event<'_>) {}
+
+    fn stop(&self) -> bool {
+        self.0.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(1)).is_err()
+    }
+}
+
+#[test]
+fn stopped_anywhere_and_run_again_gives_the_same_bytes() {
+    let place = Place::in_memory();
+    write_shards(&place.path("in"), &batch(), &[500; 7], 100);
+    for (kind, recipe) in kinds() {
+        run(&at(recipe.clone(), &place, "in", kind));
+        let first = hashes(&place.path(kind));
+        let output = format!("{kind}-stopped");
+        let job = job(&at(recipe, &place, "in", &output));
+        // Each run goes on from where the last was stopped; in the end one is not.
+        let (mut polls, mut stops) = (1, 0);
+        loop {
+            match job.run(&Stopping(AtomicUsize::new(polls))) {
+                Ok(_) => break,
+                Err(Error::Interrupted) => stops += 1,
+                Err(other) => panic!("{kind}: {}", chain(&other)),
+            }
+            assert!(!place.path(&output).exists(), "{kind}: published though it was stopped");
+            polls += 1 + polls / 4;
+        }
+        assert!(stops > 5, "{kind}: stopped {stops} times");
+        assert_same(&place.path(&output), &first, &format!("{kind}, stopped {stops} times"));
     }
 }
 

@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 use arrow::datatypes::DataType;
 use serde_json::{Value, json};
 
-use super::common::split_oracle::{Answer, Fate, Settings};
+use super::common::split_oracle::recipe::Settings;
+use super::common::split_oracle::{Answer, Fate};
 use super::common::table::{Cell, Table};
 use super::common::{manifest, read_split, splits};
 

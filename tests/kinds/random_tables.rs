@@ -8,7 +8,9 @@ use proptest::prelude::*;
 use proptest::sample::Index;
 use serde_json::{Map, Value, json};
 
-use super::common::split_oracle::{Data, Kind as SplitKind, Quotas, Settings, Shares, settings, totals};
+use super::common::split_oracle::cuts::{Shares, totals};
+use super::common::split_oracle::recipe::{Kind as SplitKind, Settings};
+use super::common::split_oracle::{Data, Quotas, settings};
 use super::common::table::{Cell, Kind, Table, write_csv, write_shard};
 use super::common::{Place, calendar, try_run};
 use super::{balanced, judge};

@@ -3,8 +3,8 @@
 //! the quotas of strata, and which whole groups balance the classes best (`balance.rs`).
 
 pub mod balance;
-mod cuts;
-mod recipe;
+pub mod cuts;
+pub mod recipe;
 
 use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet};
@@ -16,8 +16,8 @@ use super::calendar;
 use super::oracle::{key_hash, rank_hash};
 use super::table::{Cell, Table};
 
-pub use cuts::{Shares, ends_after_floors, ends_at_nearest, totals};
-pub use recipe::{Keep, Kind, Settings};
+use cuts::{ends_after_floors, ends_at_nearest, totals};
+use recipe::{Keep, Kind, Settings};
 
 /// Where a row ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
