@@ -7,6 +7,8 @@ mod common;
 mod balanced;
 #[path = "kinds/by_hand.rs"]
 mod by_hand;
+#[path = "kinds/edges.rs"]
+mod edges;
 #[path = "kinds/fit_on_train.rs"]
 mod fit_on_train;
 #[path = "kinds/flights.rs"]
