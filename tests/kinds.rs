@@ -23,3 +23,5 @@ mod judge;
 mod random_tables;
 #[path = "kinds/sklearn.rs"]
 mod sklearn;
+#[path = "kinds/tampered.rs"]
+mod tampered;
