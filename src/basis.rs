@@ -5,6 +5,7 @@ use arrow::datatypes::DataType;
 use serde::{Deserialize, Serialize};
 
 use crate::error::Result;
+use crate::roles::Roles;
 use crate::scan::{Collect, ColumnSummary};
 use crate::schema::is_number;
 use crate::spec::Recipe;
@@ -24,6 +25,14 @@ pub struct Basis {
     pub key: Vec<String>,
     /// Columns that make the strata, in order.
     pub stratify: Vec<String>,
+    /// Columns of the group, in order.
+    pub groups: Vec<String>,
+    /// The time's column.
+    pub time: Option<String>,
+    /// Columns of the key that is to be unique, in order.
+    pub unique: Vec<String>,
+    /// Columns that order the rows of that key, in order.
+    pub order: Vec<String>,
     /// Whether the columns' values were looked at.
     pub statistics: bool,
     /// Columns whose values are kept, in the schema's order.
@@ -43,6 +52,12 @@ pub enum Lack {
     Key,
     /// The ledger does not know these columns.
     Strata(Vec<String>),
+    /// The ledger has no groups, or others.
+    Groups,
+    /// The ledger has no times, or others.
+    Time,
+    /// The ledger has no keys that are to be unique, or others, or none of this order.
+    Unique,
     /// The columns' values were not looked at.
     Statistics,
     /// The values of these columns were not kept.
@@ -64,6 +79,10 @@ impl Basis {
             label: collect.label.as_ref().map(name),
             key: collect.key.iter().map(name).collect(),
             stratify: collect.stratify.iter().map(name).collect(),
+            groups: collect.groups.iter().map(name).collect(),
+            time: collect.time.as_ref().map(name),
+            unique: collect.unique.iter().map(name).collect(),
+            order: collect.order.iter().map(name).collect(),
             statistics: collect.statistics,
             vocabularies: (0..collect.needs.len()).filter(keeps_values).map(|at| name(&at)).collect(),
         }
@@ -83,6 +102,10 @@ impl Basis {
                 () if self.label != needed.label => return Some(Lack::Label),
                 () if self.key != needed.key => return Some(Lack::Key),
                 () if !strata.is_empty() => return Some(Lack::Strata(strata)),
+                () if !needed.groups.is_empty() && self.groups != needed.groups => return Some(Lack::Groups),
+                () if needed.time.is_some() && self.time != needed.time => return Some(Lack::Time),
+                () if !needed.unique.is_empty() && self.unique != needed.unique => return Some(Lack::Unique),
+                () if !needed.order.is_empty() && self.order != needed.order => return Some(Lack::Unique),
                 () => {}
             }
         }
@@ -91,6 +114,16 @@ impl Basis {
         }
         let values: Vec<String> = without(&self.vocabularies, &needed.vocabularies);
         (!values.is_empty()).then_some(Lack::Vocabularies(values))
+    }
+
+    /// What the ledger has of each row.
+    pub fn roles(&self) -> Roles {
+        Roles {
+            group: !self.groups.is_empty(),
+            time: self.time.is_some(),
+            unique: !self.unique.is_empty(),
+            order: !self.order.is_empty(),
+        }
     }
 
     /// A shard's strata, by its own codes, as a scan for `needed` names them: several may have become one.

@@ -256,16 +256,10 @@ fn missing_shards(input: &str, shards: &[Shard]) -> Option<Vec<String>> {
 
 impl PlanView {
     fn new(plan: &Plan) -> Self {
-        let splits = 0..plan.splits.len();
-        let strata = match plan.stratify.is_empty() {
-            true => Vec::new(),
-            false => plan
-                .strata
-                .iter()
-                .enumerate()
-                .map(|(at, stratum)| (stratum.name(), splits.clone().map(|split| plan.quotas.of(at)[split]).collect()))
-                .collect(),
-        };
+        let by_split: Vec<Vec<(String, u64)>> = (0..plan.splits.len()).map(|split| plan.strata_of(split)).collect();
+        let strata = plan.strata.iter().enumerate().filter(|_| by_split.iter().any(|strata| !strata.is_empty()));
+        let strata = strata.map(|(at, stratum)| (stratum.name(), by_split.iter().map(|strata| strata[at].1).collect()));
+        let strata = strata.collect();
         Self {
             fingerprint: plan.fingerprint.clone(),
             splits: plan.splits.iter().map(|split| (split.name.clone(), split.rows)).collect(),
@@ -330,6 +324,7 @@ impl FittedStep {
                 ];
                 with("one_hot_encoder", parameters, Some(&step.map))
             }
+            Step::Fold => with("fold", Vec::new(), None),
             Step::Label(step) => with("label", vec![("classes", json!(step.map.codes.len()))], Some(&step.map)),
         }
     }

@@ -202,6 +202,8 @@ impl Job {
                 .into_iter()
                 .filter(|(_, rows)| *rows > 0)
                 .collect(),
+            worst: None,
+            folds: None,
             phases,
         }
     }

@@ -19,7 +19,7 @@ use crate::scan::{Collect, type_names};
 use crate::schema::{self, ShardFields};
 use crate::sink::staging;
 use crate::source::{Opened, Shard, discover};
-use crate::spec::{ExtraColumns, Input, MissingColumns, Mode, OutputFormat, Recipe, SplitKind};
+use crate::spec::{ExtraColumns, Input, MissingColumns, Mode, OutputFormat, Recipe, Size, SplitKind};
 use crate::state::{ColumnState, Summary, VocabularyNeed};
 use crate::store::Identity;
 use crate::store::frame::{self, Kind};
@@ -270,7 +270,10 @@ fn disagreements<'a>(
 /// Fits the transforms on two made-up rows, one of them missing: names, types and refusals are those of a run.
 fn output_columns(recipe: &Recipe, schema: &SchemaRef) -> Result<Vec<OutputColumn>> {
     let states = schema.fields().iter().map(|field| made_up(field.data_type())).collect::<Result<Vec<_>>>()?;
-    let pipeline = transform::fit(recipe, schema, &states.iter().collect::<Vec<_>>())?;
+    let mut pipeline = transform::fit(recipe, schema, &states.iter().collect::<Vec<_>>())?;
+    if let Some(name) = &recipe.split.fold_column {
+        pipeline.add_fold_column(name)?;
+    }
     let mut columns: Vec<OutputColumn> = Vec::with_capacity(pipeline.output.len());
     for column in &pipeline.output {
         let lane = &pipeline.lanes[column.lane];
@@ -306,12 +309,23 @@ fn made_up(data_type: &DataType) -> Result<ColumnState> {
     Ok(state)
 }
 
+/// Names of the splits, their shares where the recipe states them, and about how many rows they will have.
 fn splits(recipe: &Recipe, rows: Option<u64>) -> Vec<(String, f64, Option<u64>)> {
+    let split = &recipe.split;
+    let names = split.names();
+    let even = 1.0 / names.len().max(1) as f64;
+    let sized = |at: usize| match (split.kind, split.sizes.0.get(at)) {
+        (SplitKind::None | SplitKind::Kfold, _) => Some(even),
+        (SplitKind::Temporal, _) | (_, None) => None,
+        (_, Some((_, Size::Share(share)))) => Some(*share),
+        (_, Some((_, Size::Count(count)))) => rows.map(|rows| *count as f64 / rows.max(1) as f64),
+    };
     let rows_of = |share: f64| rows.map(|rows| (rows as f64 * share).round() as u64);
-    match recipe.split.kind {
-        SplitKind::None => vec![(recipe.split.name.clone(), 1.0, rows)],
-        _ => recipe.split.sizes.0.iter().map(|(name, share)| (name.clone(), *share, rows_of(*share))).collect(),
-    }
+    names
+        .into_iter()
+        .enumerate()
+        .map(|(at, name)| (name, sized(at).unwrap_or(even), sized(at).and_then(rows_of)))
+        .collect()
 }
 
 fn memory(

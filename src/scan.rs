@@ -8,6 +8,7 @@ use arrow::datatypes::{DataType, Int32Type, SchemaRef};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
+use self::ledger::LedgerRows;
 use crate::basis::Basis;
 use crate::engine::Engine;
 use crate::error::{Error, Result};
@@ -15,12 +16,15 @@ use crate::hash;
 use crate::observe::Event;
 use crate::schema::{self, ShardFields};
 use crate::source::{Chunk, Decoded, Opened, Shard};
-use crate::spec::{Recipe, SplitKind};
+use crate::spec::{OneOrMany, Recipe, SplitKind};
+use crate::split::time::{self, Unit};
 use crate::state::{CodeCounts, ColumnState, Counted, Summary, VocabularyNeed};
 use crate::store::{LedgerWriter, ShardRecord, StateStore};
-use crate::strata::{Ids, ShardStrata, Stratum};
+use crate::strata::{Ids, Stratum};
 use crate::transform::{self, Need};
 use crate::windows::Windows;
+
+mod ledger;
 
 /// What pass one collects, decided by the recipe and the schema.
 #[derive(Debug, Clone)]
@@ -35,6 +39,14 @@ pub struct Collect {
     pub stratify: Vec<usize>,
     /// The label's column.
     pub label: Option<usize>,
+    /// Columns of the group, in the recipe's order.
+    pub groups: Vec<usize>,
+    /// The time's column.
+    pub time: Option<usize>,
+    /// Columns of the key that is to be unique, in the recipe's order.
+    pub unique: Vec<usize>,
+    /// Columns that order the rows of that key, in the recipe's order.
+    pub order: Vec<usize>,
     /// For each column, whether the recipe sets its type.
     pub forced: Vec<bool>,
     /// Whether splits need to know anything of single rows.
@@ -51,27 +63,33 @@ impl Collect {
     /// # Errors
     /// [`Error::Data`] when a column of the recipe is not there; what [`transform::needs`] finds.
     pub fn new(recipe: &Recipe, schema: &SchemaRef) -> Result<Self> {
-        let at = |name: &String, what| schema::position(schema, name, what);
+        let at = |name: &str, what: &str| schema::position(schema, name, what);
         let label = recipe.label.as_ref().map(|label| at(&label.column, "Label field")).transpose()?;
         let needs = transform::needs(recipe, schema)?.into_iter().map(|need| match need {
             Need::Count => VocabularyNeed::Count,
             Need::Vocabulary => VocabularyNeed::Exact { limit: usize::MAX },
         });
-        let names =
-            |columns: &Option<crate::spec::OneOrMany>| columns.as_ref().map_or(Vec::new(), |c| c.as_slice().to_vec());
-        let key = names(&recipe.split.key).iter().map(|name| at(name, "split.key column")).collect::<Result<_>>()?;
-        let stratify =
-            Self::stratify_names(recipe).iter().map(|name| at(name, "split.stratify column")).collect::<Result<_>>()?;
+        let all = |names: &[String], what: &str| names.iter().map(|name| at(name, what)).collect::<Result<Vec<_>>>();
+        let named = |columns: Option<&OneOrMany>, what: &str| all(columns.map_or(&[], OneOrMany::as_slice), what);
+        let time = recipe.split.time.as_ref().map(|name| at(name, "split.time column")).transpose()?;
+        if let Some(at) = time {
+            Unit::of(schema.field(at).name(), schema.field(at).data_type())?;
+        }
+        let dedupe = recipe.dedupe.as_ref();
+        let order = named(dedupe.and_then(|dedupe| dedupe.order_by.as_ref()), "dedupe.order_by column")?;
         let forced = schema.fields().iter().map(|field| recipe.input.schema.contains_key(field.name())).collect();
-        let ledger = recipe.split.kind != SplitKind::None || label.is_some();
         Ok(Self {
             schema: Arc::clone(schema),
             needs: needs.collect(),
             forced,
-            key,
-            stratify,
+            key: named(recipe.split.key.as_ref(), "split.key column")?,
+            stratify: all(&Self::stratify_names(recipe), "split.stratify column")?,
             label,
-            ledger,
+            groups: named(recipe.split.groups.as_ref(), "split.groups column")?,
+            time,
+            unique: named(dedupe.map(|dedupe| &dedupe.key), "dedupe.key column")?,
+            order,
+            ledger: recipe.split.kind != SplitKind::None || label.is_some() || dedupe.is_some(),
             copied: false,
             statistics: true,
         })
@@ -81,9 +99,10 @@ impl Collect {
 impl Collect {
     /// The columns that make the strata: those named, or the label's.
     pub fn stratify_names(recipe: &Recipe) -> Vec<String> {
+        use SplitKind as K;
         match (recipe.split.kind, &recipe.split.stratify, &recipe.label) {
-            (SplitKind::Stratified, Some(columns), _) => columns.as_slice().to_vec(),
-            (SplitKind::Stratified, None, Some(label)) => vec![label.column.clone()],
+            (K::Stratified | K::StratifiedGrouped | K::Kfold, Some(columns), _) => columns.as_slice().to_vec(),
+            (K::Stratified | K::StratifiedGrouped, None, Some(label)) => vec![label.column.clone()],
             _ => Vec::new(),
         }
     }
@@ -206,7 +225,7 @@ pub fn shard(
         return Ok(Outcome::Done { summary: Box::new(summary), columns, cached: None });
     }
     let mut columns = collect.empty_columns();
-    let mut strata = ShardStrata::new(collect.stratify.len());
+    let mut rows_of = LedgerRows::new(collect)?;
     let mut reservation = engine.budget.reserve("the columns' statistics", 0)?;
     let (mut rows, mut missing_label) = (0, 0);
     let mut cached = keep.then(Vec::new);
@@ -221,8 +240,7 @@ pub fn shard(
         let mut by_chunk = transpose(parts, chunks.len());
         for (chunk, parts) in chunks.iter().zip(&mut by_chunk) {
             if collect.ledger {
-                missing_label +=
-                    append_rows(chunk, parts, collect, &mut strata, ledger).map_err(|e| e.in_shard(&shard.name))?;
+                missing_label += rows_of.append(chunk, parts, ledger).map_err(|e| e.in_shard(&shard.name))?;
             }
             rows += chunk.rows() as u64;
         }
@@ -237,7 +255,8 @@ pub fn shard(
         return Ok(Outcome::Widened(fields));
     }
     let learned = summary(opened, (collect, basis), rows, &columns)?;
-    let summary = ShardSummary { missing_label, content: windows.content(), strata: strata.finish(), ..learned };
+    let summary =
+        ShardSummary { missing_label, content: windows.content(), strata: rows_of.strata.finish(), ..learned };
     Ok(Outcome::Done { summary: Box::new(summary), columns, cached })
 }
 
@@ -306,8 +325,10 @@ fn inconsistent() -> Error {
 #[derive(Default)]
 struct Part {
     hashes: Vec<u64>,
+    wide: Vec<u128>,
     ids: Ids,
     present: Vec<bool>,
+    ticks: Vec<u64>,
     arrays: Vec<ArrayRef>,
 }
 
@@ -355,9 +376,11 @@ fn scan_columns(
 fn scan_column(chunk: &Chunk, collect: &Collect, at: usize, summary: &mut ColumnSummary, keep: bool) -> Result<Part> {
     let (is_key, is_stratum, is_label) =
         (collect.key.contains(&at), collect.stratify.contains(&at), collect.label == Some(at));
+    let is_wide = collect.groups.contains(&at) || collect.unique.contains(&at);
+    let (is_time, is_order) = (collect.time == Some(at), collect.order.contains(&at));
     let mut part = Part::default();
     let mut codes = CodeCounts::default();
-    chunk.for_each_array(&collect.schema, at, &mut |_, array| {
+    chunk.for_each_array(&collect.schema, at, &mut |first, array| {
         summary.update(&array, &mut codes)?;
         if is_key {
             hash::fields(&array, &mut part.hashes)?;
@@ -368,7 +391,13 @@ fn scan_column(chunk: &Chunk, collect: &Collect, at: usize, summary: &mut Column
         if is_label {
             append_present(&array, &mut part.present);
         }
-        if keep {
+        if is_wide {
+            hash::wide_fields(&array, &mut part.wide)?;
+        }
+        if is_time {
+            time::ticks(&array, &mut part.ticks).map_err(|e| e.offset_rows(chunk.first_row() + first as u64))?;
+        }
+        if keep || is_order {
             part.arrays.push(array);
         }
         Ok(())
@@ -415,29 +444,6 @@ fn transpose(columns: Vec<Vec<Part>>, chunks: usize) -> Vec<Vec<Part>> {
         }
     }
     by_chunk
-}
-
-/// Adds a chunk's rows to the ledger; returns how many have no label.
-fn append_rows(
-    chunk: &Chunk,
-    parts: &mut [Part],
-    collect: &Collect,
-    strata: &mut ShardStrata,
-    ledger: &mut LedgerWriter,
-) -> Result<u64> {
-    let rows = chunk.rows();
-    let first = chunk.first_row();
-    // A column may stand in the key and in the strata, or twice in one: ids are taken once and lent.
-    let ids: Vec<Ids> = collect.stratify.iter().map(|&at| std::mem::take(&mut parts[at].ids)).collect();
-    let present = collect.label.map(|at| std::mem::take(&mut parts[at].present));
-    let codes = strata.append(&ids, present.as_deref(), rows)?;
-    let hashes = match collect.key.as_slice() {
-        [] => hash::of_positions(chunk.shard(), first..first + rows as u64),
-        [one] => std::mem::take(&mut parts[*one].hashes),
-        several => hash::combine(&several.iter().map(|&at| parts[at].hashes.clone()).collect::<Vec<_>>()),
-    };
-    ledger.append(&codes, &hashes)?;
-    Ok(present.map_or(0, |present| present.iter().filter(|present| !**present).count() as u64))
 }
 
 /// The chunk without what its arrays hold beyond their rows: of many small shards that would be most of it.

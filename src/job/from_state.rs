@@ -146,6 +146,9 @@ impl Job {
             Lack::Label => "the label is not the one of the state".into(),
             Lack::Key => "split.key is not the one of the state".into(),
             Lack::Strata(names) => format!("the split needs the strata of {}, which the state has not", columns(names)),
+            Lack::Groups => "split.groups is not the one of the state".into(),
+            Lack::Time => "split.time is not the one of the state".into(),
+            Lack::Unique => "[dedupe] is not the one of the state".into(),
             Lack::Statistics => "the columns' statistics are needed, and the state has none".into(),
             Lack::Vocabularies(names) => {
                 let selected = transform::resolve(&self.recipe, &collect.schema)?;

@@ -10,12 +10,14 @@ use hashbrown::{HashMap, HashSet};
 
 use super::pass_one::{Kept, Scanned};
 use super::{Job, Phase, Report};
+use crate::allot::{Ledgers, VisitRows};
 use crate::basis::Basis;
 use crate::engine::Engine;
 use crate::error::{Error, Result, Site};
 use crate::observe::{Event, Pass};
-use crate::plan::{Ledgers, Merged, Plan, PlannedPart, ShardFacts, VisitRows};
+use crate::plan::{Merged, Plan, PlannedPart, ShardFacts};
 use crate::remaining::Remaining;
+use crate::roles::{Keys, Roles};
 use crate::scan::ShardSummary;
 use crate::sink::manifest::Manifest;
 use crate::sink::parts::Destination;
@@ -25,6 +27,8 @@ use crate::sink::{SealedPart, Staging, metadata};
 use crate::source::parquet::ParquetShard;
 use crate::source::{Chunk, Opened, Shard, SourceOptions};
 use crate::spec::{MetadataFormat, Mode};
+use crate::split::Marks;
+use crate::store::ledger::Rows;
 use crate::store::lock::Lock;
 use crate::store::{LedgerReader, PartRecord, ShardRecord, StateStore};
 use crate::windows::Windows;
@@ -41,7 +45,10 @@ impl Job {
         mut phases: Vec<Phase>,
     ) -> Result<Report> {
         let started = Instant::now();
-        let plan = self.freeze(engine, store, &scanned)?;
+        let (plan, marks) = self.freeze(engine, store, &scanned)?;
+        for empty in plan.splits.iter().filter(|split| split.rows == 0) {
+            engine.observer.event(Event::Note(&format!("split {} has no rows", empty.name)));
+        }
         phases.push(Phase { name: "plan", seconds: started.elapsed().as_secs_f64(), rows: plan.rows, bytes: 0 });
 
         let started = Instant::now();
@@ -71,7 +78,7 @@ impl Job {
         let options = self.options()?;
         let open = |at: usize| {
             let chunks = kept.shards.get_mut(at).and_then(Option::take);
-            self.shard_rows(engine, store, &scanned, (&plan, &remaining), &options, at, chunks)
+            self.shard_rows(engine, store, &scanned, (&plan, marks.as_ref(), &remaining), &options, at, chunks)
         };
         let note_sealed = |part: &SealedPart| store.commit_part(record_of(part)?);
         let destination = Destination { disk: &engine.disk, directory: staging.path(), sealed: &note_sealed };
@@ -96,7 +103,12 @@ impl Job {
         Ok(report)
     }
 
-    pub(super) fn freeze(&self, engine: &Engine<'_>, store: &StateStore, scanned: &Scanned) -> Result<Plan> {
+    pub(super) fn freeze(
+        &self,
+        engine: &Engine<'_>,
+        store: &StateStore,
+        scanned: &Scanned,
+    ) -> Result<(Plan, Option<Marks>)> {
         let facts: Vec<ShardFacts> = scanned
             .surveyed
             .iter()
@@ -110,9 +122,9 @@ impl Job {
             .collect();
         let ledgers = StateLedgers::new(engine, store, scanned);
         let freeze = || Plan::freeze(&self.recipe, &scanned.collect, &scanned.merged, &facts, &ledgers, &engine.budget);
-        let plan = engine.pool.install(freeze)?;
+        let (plan, marks) = engine.pool.install(freeze)?;
         store.save_plan(&plan)?;
-        Ok(plan)
+        Ok((plan, marks))
     }
 
     #[expect(clippy::too_many_arguments, reason = "everything that is open while a shard is read")]
@@ -121,7 +133,7 @@ impl Job {
         engine: &Engine<'_>,
         store: &StateStore,
         scanned: &'a Scanned,
-        (plan, remaining): (&'a Plan, &'a Remaining),
+        (plan, marks, remaining): (&'a Plan, Option<&'a Marks>, &'a Remaining),
         options: &SourceOptions,
         at: usize,
         kept: Option<Vec<Chunk>>,
@@ -146,7 +158,7 @@ impl Job {
                 )?
             }
         };
-        if !plan.ledger {
+        let Some(allotment) = &plan.allotment else {
             let routes = move |rows: usize, out: &mut VecDeque<u8>| {
                 let mut block = vec![0; rows];
                 skip.apply(&mut block);
@@ -154,14 +166,15 @@ impl Job {
                 Ok(())
             };
             return Ok(ShardRows { shard, content: scanned.contents[at], windows, routes: Box::new(routes) });
-        }
+        };
         let mut router = plan.router(at, StateLedgers::new(engine, store, scanned).codes(at)?.into_owned());
         let mut reader: LedgerReader = store.open_ledger(&scanned.records[at])?;
+        let roles = scanned.merged.shard_roles[at];
         let mut block_routes = Vec::new();
         let routes = move |rows: usize, out: &mut VecDeque<u8>| {
             while out.len() < rows {
                 let Some(block) = reader.next_block()? else { break };
-                router.route(plan, block.codes, block.hashes, &mut block_routes)?;
+                router.route(allotment, marks, keys(block.rows, roles)?, &mut block_routes)?;
                 skip.apply(&mut block_routes);
                 out.extend(&block_routes);
             }
@@ -254,6 +267,14 @@ fn in_order(planned: &[PlannedPart], intact: &[PartRecord], written: Vec<SealedP
     planned.iter().filter_map(|part| by_path.remove(&part.path)).collect()
 }
 
+/// A ledger's rows by role.
+fn keys(rows: Rows<'_>, roles: Roles) -> Result<Keys<'_>> {
+    Keys::new(rows, roles).ok_or_else(|| Error::Damaged {
+        what: "a ledger has not what its summary says; run again with --resume never".into(),
+        source: None,
+    })
+}
+
 /// The ledgers of a state, as the plan reads them.
 struct StateLedgers<'a> {
     engine: &'a Engine<'a>,
@@ -282,7 +303,7 @@ impl Ledgers for StateLedgers<'_> {
         let mut reader = self.store.open_ledger(&self.records[shard])?;
         while let Some(block) = reader.next_block()? {
             self.engine.go_on()?;
-            visit(block.codes, block.hashes)?;
+            visit(keys(block.rows, self.merged.shard_roles[shard])?)?;
         }
         Ok(())
     }

@@ -15,8 +15,8 @@ use crate::scan::{self, Collect, Outcome};
 use crate::schema::ShardFields;
 use crate::source::{Opened, Shard, SourceOptions};
 use crate::spec::Mode;
+use crate::store::StateStore;
 use crate::store::frame::{self, Kind};
-use crate::store::{LEDGER_BUFFER_BYTES, StateStore};
 
 /// Shards that are scanned at a time at the most, however many threads there are.
 const MOST_AT_ONCE: usize = 16;
@@ -129,8 +129,9 @@ impl Scanning<'_> {
         if opened.fingerprint() != one.fingerprint {
             return Err(one.shard.changed());
         }
-        let mut ledger = store.create_ledger(&one.shard.name)?;
-        let _ledger_buffer = engine.budget.reserve("the row ledger", LEDGER_BUFFER_BYTES)?;
+        let layout = self.basis.roles().layout();
+        let mut ledger = store.create_ledger(&one.shard.name, layout)?;
+        let _ledger_buffer = engine.budget.reserve("the row ledger", layout.buffer_bytes())?;
         let scanned = scan::shard(engine, &one.shard, &opened, (self.collect, self.basis), &mut ledger, keep);
         match scanned.map_err(|error| unreadable(&one.shard, error))? {
             Outcome::Widened(fields) => Ok(Some(fields)),

@@ -12,7 +12,7 @@ use crate::spec::{Resume, SplitKind, Transform};
 use crate::store::{Identity, Opened, ShardStamp, StateStore};
 
 /// Version of what a job puts into summaries and plans.
-const STATE_FORMAT: u32 = 2;
+const STATE_FORMAT: u32 = 3;
 
 impl Job {
     pub(super) fn open_state(&self, engine: &Engine<'_>, surveyed: &[Surveyed]) -> Result<StateStore> {

@@ -42,6 +42,14 @@ impl Transform {
         }
     }
 
+    /// Whether anything of the data goes into it, and not the recipe alone.
+    pub fn is_fitted(&self) -> bool {
+        match self {
+            Self::StandardScaler(_) | Self::MinMaxScaler(_) | Self::OrdinalEncoder(_) | Self::OneHotEncoder(_) => true,
+            Self::SimpleImputer(op) => op.strategy != ImputeStrategy::Constant,
+        }
+    }
+
     /// The step's name as a recipe writes it.
     pub fn op(&self) -> &'static str {
         match self {

@@ -11,8 +11,9 @@ use crate::spec::{OneOrMany, Recipe, Transform};
 /// Columns that no glob and no class selects: those that say which row goes where, and what is to be learnt.
 fn reserved(recipe: &Recipe) -> Vec<&str> {
     let label = recipe.label.iter().map(|label| label.column.as_str());
-    let key = recipe.split.key.iter().flat_map(OneOrMany::as_slice).map(String::as_str);
-    label.chain(key).collect()
+    let split = &recipe.split;
+    let columns = split.key.iter().chain(&split.groups).flat_map(OneOrMany::as_slice).chain(&split.time);
+    label.chain(columns.map(String::as_str)).collect()
 }
 
 /// The columns of every transform as positions in `schema`, rising, each once.
@@ -85,7 +86,7 @@ fn select(
         let why = match matching.first() {
             None => "matches no column".to_string(),
             Some(at) => format!(
-                "matches only `{}`, which a glob never selects (the label, or part of split.key)",
+                "matches only `{}`, which a glob never selects (the label, or part of split.key, split.groups or split.time)",
                 fields[*at].name()
             ),
         };
