@@ -29,10 +29,12 @@ fn batch() -> RecordBatch {
             Cell::Text(format!("Ort {}", numbers.below(150))),
         ];
         let or_missing = |cell: Cell| if numbers.below(19) == 0 { Cell::Missing } else { cell };
-        [Cell::Int(id)].into_iter().chain(values.map(or_missing)).collect()
+        let hour = Cell::Int(i64::from(id as u32 % 97 * 5 % 24));
+        [Cell::Int(id), hour].into_iter().chain(values.map(or_missing)).collect()
     };
     let columns = [
         ("id", Kind::Int),
+        ("hour", Kind::Int),
         ("customer", Kind::Text),
         ("shop", Kind::Int),
         ("day", Kind::Date),
@@ -59,8 +61,8 @@ fn kinds() -> Vec<(&'static str, Value)> {
         recipe
     };
     let label = json!({ "label": { "column": "label" } });
-    let first = json!({ "dedupe": { "key": ["customer", "shop"], "order_by": ["day", "id"] } });
-    let last = json!({ "dedupe": { "key": "customer", "order_by": ["amount", "id"], "keep": "last" }, "label": { "column": "label" } });
+    let first = json!({ "dedupe": { "key": ["customer", "shop"], "order_by": ["hour", "id"] } });
+    let last = json!({ "dedupe": { "key": "customer", "order_by": ["hour", "id"], "keep": "last" }, "label": { "column": "label" } });
     let on_train = json!({ "fit": { "rows": "train" }, "label": { "column": "label" } });
     let temporal =
         json!({ "kind": "temporal", "groups": "customer", "time": "day", "cutoff": "2022-03-01", "gap": "36h" });

@@ -490,14 +490,14 @@ pub fn check(case: &Case) {
     let places = case.places();
     let data = Data { table: &case.table, places: &places };
     match try_run(&recipe) {
-        Ok(_) => {
+        Ok(report) => {
             let out = place.path("out");
             let output = judge::Output::read(&out, &settings, places.len());
             if settings.kind == SplitKind::StratifiedGrouped {
                 let shares = settings
                     .shares(data.countable(&settings))
                     .unwrap_or_else(|why| panic!("not refused, though {why}"));
-                balanced::judge(&data, &settings, &output, &shares);
+                balanced::judge(&data, &settings, &output, &shares, report.worst.as_ref());
                 return;
             }
             let answer = data.decide(&settings, |counts| quotas(&data, &output.splits, &settings, counts));

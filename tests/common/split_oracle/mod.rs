@@ -139,12 +139,14 @@ impl Data<'_> {
         let mut duplicates = Vec::new();
         for (_, rows) in by_key {
             let ordered: Vec<usize> = rows.iter().copied().filter(|row| !self.lacks(*row, &keep.order_by)).collect();
+            // Rows without a value are in the order of shards and rows; so are those with equal values, as sorting keeps it.
             let mut candidates = if ordered.is_empty() { rows.clone() } else { ordered };
-            // Of equal ones, sorting keeps the order of shards and rows.
-            candidates.sort_by(|a, b| {
-                let pairs = self.cells(*a, &keep.order_by).into_iter().zip(self.cells(*b, &keep.order_by));
-                pairs.map(|(a, b)| compare(a, b)).find(|order| order.is_ne()).unwrap_or(Ordering::Equal)
-            });
+            if !self.lacks(candidates[0], &keep.order_by) {
+                candidates.sort_by(|a, b| {
+                    let pairs = self.cells(*a, &keep.order_by).into_iter().zip(self.cells(*b, &keep.order_by));
+                    pairs.map(|(a, b)| compare(a, b)).find(|order| order.is_ne()).unwrap_or(Ordering::Equal)
+                });
+            }
             let kept = if keep.last { candidates[candidates.len() - 1] } else { candidates[0] };
             duplicates.extend(rows.into_iter().filter(|row| *row != kept));
         }
@@ -315,8 +317,6 @@ fn compare(a: &Cell, b: &Cell) -> Ordering {
         (Cell::Text(a), Cell::Text(b)) => a.as_bytes().cmp(b.as_bytes()),
         (Cell::Date(a), Cell::Date(b)) => a.cmp(b),
         (Cell::Time(a), Cell::Time(b)) => a.cmp(b),
-        // Both are missing: then the place decides.
-        (a, b) if a.is_missing() && b.is_missing() => Ordering::Equal,
         _ => panic!("{a:?} and {b:?} in one column"),
     }
 }
