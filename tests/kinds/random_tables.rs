@@ -529,9 +529,9 @@ macro_rules! laws {
 }
 
 laws! {
-    a_grouped_split_is_the_oracles: 120 of &["grouped"];
-    a_temporal_split_is_the_oracles: 160 of &["temporal"];
-    a_split_by_quantiles_of_time_is_the_oracles: 80 of &["temporal_quantile"];
-    folds_are_the_oracles: 120 of &["kfold"];
-    rows_that_are_dropped_before_the_split_are_the_oracles: 80 of &["none", "random", "stratified"];
+    a_grouped_split_is_the_oracles: 400 of &["grouped"];
+    a_temporal_split_is_the_oracles: 500 of &["temporal"];
+    a_split_by_quantiles_of_time_is_the_oracles: 250 of &["temporal_quantile"];
+    folds_are_the_oracles: 400 of &["kfold"];
+    rows_that_are_dropped_before_the_split_are_the_oracles: 250 of &["none", "random", "stratified"];
 }
