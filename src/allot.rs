@@ -12,6 +12,7 @@ mod temporal;
 mod unique;
 
 use std::borrow::Cow;
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 use arrow::datatypes::Schema;
@@ -26,6 +27,9 @@ use crate::strata::Stratum;
 
 use router::Rows;
 pub use router::{Router, first_rows};
+
+/// Fills in what becomes of the next so many rows of a shard.
+pub type NextRoutes<'a> = dyn FnMut(usize, &mut VecDeque<u8>) -> Result<()> + 'a;
 
 /// Gets runs of a shard's ledger rows, in order.
 pub type VisitRows<'a> = dyn FnMut(Keys<'_>) -> Result<()> + 'a;

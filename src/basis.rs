@@ -8,14 +8,15 @@ use crate::error::Result;
 use crate::roles::Roles;
 use crate::scan::{Collect, ColumnSummary};
 use crate::schema::is_number;
-use crate::spec::Recipe;
+use crate::spec::{Recipe, Transform};
 use crate::state::VocabularyNeed;
 use crate::strata::Stratum;
 
 /// What a shard was scanned for. The types of its columns are with the results.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Basis {
-    /// How the rows were read: format, names and types that the recipe sets, as JSON.
+    /// How the rows were read, as JSON: format, names and types that the recipe sets; where it derives columns, hashes of
+    /// how these are made and of the types that they are made of.
     pub reading: String,
     /// Whether there is a ledger of the rows.
     pub ledger: bool,
@@ -44,6 +45,10 @@ pub struct Basis {
 pub enum Lack {
     /// The rows were read in another way.
     Reading,
+    /// The columns were made of the input's in another way.
+    Derivation,
+    /// The columns were made of others types, which do not hold all shards' values.
+    SourceTypes,
     /// There is no ledger.
     Ledger,
     /// The ledger is of another label.
@@ -68,13 +73,19 @@ impl Basis {
     /// What `recipe` needs of columns as `collect` has them; `signature` are the names it gives to the columns.
     pub fn new(recipe: &Recipe, collect: &Collect, signature: Option<&[String]>) -> Self {
         let input = &recipe.input;
-        let reading = serde_json::json!([input.format, signature, input.schema]).to_string();
+        let mut reading = serde_json::json!([input.format, signature, input.schema]);
+        if recipe.transform.iter().any(Transform::is_structural)
+            && let serde_json::Value::Array(parts) = &mut reading
+        {
+            let (how, of) = collect.derived.fingerprints();
+            parts.extend([format!("{how:032x}").into(), format!("{of:032x}").into()]);
+        }
         let name = |at: &usize| collect.schema.field(*at).name().clone();
         let keeps_values = |at: &usize| {
             collect.needs[*at] != VocabularyNeed::Count && has_values(collect.schema.field(*at).data_type())
         };
         Self {
-            reading,
+            reading: reading.to_string(),
             ledger: collect.ledger,
             label: collect.label.as_ref().map(name),
             key: collect.key.iter().map(name).collect(),
@@ -93,7 +104,7 @@ impl Basis {
         let without =
             |had: &[String], wanted: &[String]| wanted.iter().filter(|name| !had.contains(name)).cloned().collect();
         if self.reading != needed.reading {
-            return Some(Lack::Reading);
+            return Some(of_reading(&self.reading, &needed.reading));
         }
         if needed.ledger {
             let strata: Vec<String> = without(&self.stratify, &needed.stratify);
@@ -141,6 +152,17 @@ impl Basis {
             rows: stratum.rows,
         };
         strata.into_iter().map(project).collect()
+    }
+}
+
+/// In what the rows were read in another way.
+fn of_reading(had: &str, needed: &str) -> Lack {
+    let parts = |text: &str| serde_json::from_str::<Vec<serde_json::Value>>(text).unwrap_or_default();
+    let (had, needed) = (parts(had), parts(needed));
+    match () {
+        () if had.get(..3) != needed.get(..3) => Lack::Reading,
+        () if had.get(3) != needed.get(3) => Lack::Derivation,
+        () => Lack::SourceTypes,
     }
 }
 

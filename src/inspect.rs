@@ -197,8 +197,11 @@ impl State {
             })?;
             Ok(ColumnFacts::new(&Field::new(name, data_type, true), &column.state, column.value_bytes))
         });
-        let steps =
-            |at: usize| plan.as_ref().and_then(|plan| plan.pipeline.lanes.get(at)).map_or_else(Vec::new, fitted_steps);
+        let steps = |at: usize| {
+            plan.as_ref()
+                .and_then(|plan| plan.pipeline.lanes.iter().find(|lane| lane.input == at))
+                .map_or_else(Vec::new, fitted_steps)
+        };
         let columns = facts
             .enumerate()
             .map(|(at, facts)| Ok(Column { facts: facts?, steps: steps(at) }))

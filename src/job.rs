@@ -196,7 +196,7 @@ impl Job {
             shards: scanned.surveyed.len(),
             reused_shards: scanned.reused,
             kept_parts: 0,
-            columns: (scanned.collect.schema.fields().len(), None),
+            columns: (scanned.collect.derived.inputs, None),
             splits: Vec::new(),
             dropped: vec![("missing_label".to_string(), scanned.merged.missing_label)]
                 .into_iter()

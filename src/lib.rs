@@ -62,6 +62,7 @@
 
 pub mod allot;
 pub mod basis;
+pub mod derive;
 pub mod disk;
 pub mod engine;
 pub mod error;

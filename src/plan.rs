@@ -190,7 +190,7 @@ impl Plan {
         ledgers: &dyn Ledgers,
         budget: &Arc<Budget>,
     ) -> Result<(Self, Option<Marks>)> {
-        let states: Vec<_> = merged.columns.iter().map(|column| &column.state).collect();
+        let states: Vec<_> = merged.columns.iter().map(ColumnSummary::to_fit).collect();
         let mut pipeline = transform::fit(recipe, &collect.schema, &states)?;
         if let Some(name) = &recipe.split.fold_column {
             pipeline.add_fold_column(name)?;

@@ -19,7 +19,7 @@ use crate::scan::{Collect, type_names};
 use crate::schema::{self, ShardFields};
 use crate::sink::staging;
 use crate::source::{Opened, Shard, discover};
-use crate::spec::{ExtraColumns, Input, MissingColumns, Mode, OutputFormat, Recipe, Size, SplitKind};
+use crate::spec::{ExtraColumns, Input, MissingColumns, Mode, OutputFormat, Recipe, Size, SplitKind, Transform};
 use crate::state::{ColumnState, Summary, VocabularyNeed};
 use crate::store::Identity;
 use crate::store::frame::{self, Kind};
@@ -47,7 +47,7 @@ pub struct Preview {
     pub disagreements: Vec<Disagreement>,
     /// Columns with a task: label, stratify, key.
     pub roles: Vec<(&'static str, Vec<String>)>,
-    /// The steps with the columns they work on, in the recipe's order.
+    /// The steps with the columns they work on, in the recipe's order, by their names before the step.
     pub steps: Vec<(&'static str, Vec<String>)>,
     /// The columns that come out.
     pub output: Vec<OutputColumn>,
@@ -176,9 +176,16 @@ impl Job {
         };
         let schema = schema::unify(fields(), &lenient)?;
         let collect = Collect::new(recipe, &schema)?;
-        let names = |columns: &[usize]| columns.iter().map(|&at| schema.field(at).name().clone()).collect::<Vec<_>>();
-        let selected = transform::resolve(recipe, &schema)?;
-        let output = output_columns(recipe, &schema)?;
+        collect.derived.check_types()?;
+        let columns = &collect.schema;
+        let names = |at: &[usize]| at.iter().map(|&at| columns.field(at).name().clone()).collect::<Vec<_>>();
+        let mut touched = collect.derived.touched.iter();
+        let step = |(step, selected): (&Transform, &Vec<usize>)| match step.is_structural() {
+            true => (step.op(), touched.next().cloned().unwrap_or_default()),
+            false => (step.op(), names(selected)),
+        };
+        let steps = recipe.transform.iter().zip(&transform::resolve(recipe, columns)?).map(step).collect();
+        let output = output_columns(recipe, columns)?;
         let rows = opened.iter().map(|(_, _, rows)| *rows).sum::<Option<u64>>();
         let bytes = opened.iter().map(|(shard, ..)| shard.bytes).sum();
         let splits = splits(recipe, rows);
@@ -197,8 +204,8 @@ impl Job {
             .into_iter()
             .filter(|(_, names)| !names.is_empty())
             .collect(),
-            steps: recipe.transform.iter().zip(&selected).map(|(step, columns)| (step.op(), names(columns))).collect(),
-            memory: memory(recipe, &engine, &schema, &output, &splits, rows, bytes),
+            steps,
+            memory: memory(recipe, &engine, columns, &output, &splits, rows, bytes),
             output,
             splits,
             state: self.find_state()?,

@@ -1,17 +1,21 @@
 //! Pass one: every shard is read once, column by column, and leaves a summary and a ledger of its rows. A shard's
 //! results depend on its bytes and the unified schema only; how columns and chunks are spread over threads shows nowhere.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, AsArray};
+use arrow::array::{Array, ArrayRef, AsArray, BooleanArray};
+use arrow::compute::filter;
 use arrow::datatypes::{DataType, Int32Type, SchemaRef};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use self::ledger::LedgerRows;
+use crate::allot::NextRoutes;
 use crate::basis::Basis;
+use crate::derive::Derived;
 use crate::engine::Engine;
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, Site};
 use crate::hash;
 use crate::observe::Event;
 use crate::schema::{self, ShardFields};
@@ -29,10 +33,15 @@ mod ledger;
 /// What pass one collects, decided by the recipe and the schema.
 #[derive(Debug, Clone)]
 pub struct Collect {
-    /// The columns of the input.
+    /// The columns, as the recipe derives them of the input's.
     pub schema: SchemaRef,
+    /// How they are derived.
+    pub derived: Derived,
     /// How much is kept of each column's values.
     pub needs: Vec<VocabularyNeed>,
+    /// How much is kept of the values that the rows to be fitted on have, where these are not all rows; nothing for a column that no
+    /// transform works on.
+    pub fitted: Vec<Option<VocabularyNeed>>,
     /// Columns of the row's key, in the recipe's order; none for the row's place.
     pub key: Vec<usize>,
     /// Columns that make the strata, in the recipe's order.
@@ -47,7 +56,7 @@ pub struct Collect {
     pub unique: Vec<usize>,
     /// Columns that order the rows of that key, in the recipe's order.
     pub order: Vec<usize>,
-    /// For each column, whether the recipe sets its type.
+    /// For each source column, whether the recipe sets its type.
     pub forced: Vec<bool>,
     /// Whether splits need to know anything of single rows.
     pub ledger: bool,
@@ -58,11 +67,13 @@ pub struct Collect {
 }
 
 impl Collect {
-    /// What `recipe` needs to know of columns of this schema.
+    /// What `recipe` needs to know of input columns of this schema.
     ///
     /// # Errors
-    /// [`Error::Data`] when a column of the recipe is not there; what [`transform::needs`] finds.
-    pub fn new(recipe: &Recipe, schema: &SchemaRef) -> Result<Self> {
+    /// [`Error::Data`] when a column of the recipe is not there; what [`Derived::new`] and [`transform::needs`] find.
+    pub fn new(recipe: &Recipe, input: &SchemaRef) -> Result<Self> {
+        let derived = Derived::new(recipe, input)?;
+        let schema = &Arc::clone(&derived.schema);
         let at = |name: &str, what: &str| schema::position(schema, name, what);
         let label = recipe.label.as_ref().map(|label| at(&label.column, "Label field")).transpose()?;
         let needs = transform::needs(recipe, schema)?.into_iter().map(|need| match need {
@@ -77,10 +88,13 @@ impl Collect {
         }
         let dedupe = recipe.dedupe.as_ref();
         let order = named(dedupe.and_then(|dedupe| dedupe.order_by.as_ref()), "dedupe.order_by column")?;
-        let forced = schema.fields().iter().map(|field| recipe.input.schema.contains_key(field.name())).collect();
+        let forced =
+            derived.source.fields().iter().map(|field| recipe.input.schema.contains_key(field.name())).collect();
         Ok(Self {
             schema: Arc::clone(schema),
+            derived,
             needs: needs.collect(),
+            fitted: Vec::new(),
             forced,
             key: named(recipe.split.key.as_ref(), "split.key column")?,
             stratify: all(&Self::stratify_names(recipe), "split.stratify column")?,
@@ -107,10 +121,28 @@ impl Collect {
         }
     }
 
+    fn empty_column(&self, at: usize) -> ColumnSummary {
+        let data_type = self.schema.field(at).data_type();
+        ColumnSummary {
+            state: ColumnState::new(data_type, self.needs[at]),
+            fitted: self.fitted.get(at).copied().flatten().map(|need| ColumnState::new(data_type, need)),
+            value_bytes: 0,
+        }
+    }
+
+    /// The same once all values were seen: a column that has none is text.
+    ///
+    /// # Errors
+    /// As [`Derived::check_types`].
+    pub fn settled(self) -> Result<Self> {
+        let derived = self.derived.settled();
+        derived.check_types()?;
+        Ok(Self { schema: Arc::clone(&derived.schema), derived, ..self })
+    }
+
     /// The columns' summaries before the first row.
     pub fn empty_columns(&self) -> Vec<ColumnSummary> {
-        let columns = self.schema.fields().iter().zip(&self.needs);
-        columns.map(|(field, need)| ColumnSummary::new(field.data_type(), *need)).collect()
+        (0..self.needs.len()).map(|at| self.empty_column(at)).collect()
     }
 }
 
@@ -119,13 +151,21 @@ impl Collect {
 pub struct ColumnSummary {
     /// Statistics and values.
     pub state: ColumnState,
+    /// The same of the rows to be fitted on, where these are not all rows and a transform works on the column.
+    pub fitted: Option<ColumnState>,
     /// Bytes of all its texts and byte strings.
     pub value_bytes: u64,
 }
 
 impl ColumnSummary {
-    fn new(data_type: &DataType, need: VocabularyNeed) -> Self {
-        Self { state: ColumnState::new(data_type, need), value_bytes: 0 }
+    /// What the transforms are fitted on.
+    pub fn to_fit(&self) -> &ColumnState {
+        self.fitted.as_ref().unwrap_or(&self.state)
+    }
+
+    /// Bytes that it holds.
+    pub fn heap_bytes(&self) -> usize {
+        self.state.heap_bytes() + self.fitted.as_ref().map_or(0, Summary::heap_bytes)
     }
 
     /// Adds the rows of an array; those of a dictionary are counted in `codes` until another one comes, or until they are
@@ -159,6 +199,9 @@ impl ColumnSummary {
     /// As [`Summary::merge`].
     pub fn merge(&mut self, later: Self) -> Result<()> {
         self.value_bytes += later.value_bytes;
+        if let (Some(fitted), Some(later)) = (&mut self.fitted, later.fitted) {
+            fitted.merge(later)?;
+        }
         self.state.merge(later.state)
     }
 }
@@ -215,6 +258,7 @@ pub fn shard(
     opened: &Opened,
     (collect, basis): (&Collect, &Basis),
     ledger: &mut LedgerWriter,
+    mut train: Option<Train<'_>>,
     keep: bool,
 ) -> Result<Outcome> {
     if let (false, Opened::Parquet(stored)) = (collect.statistics, opened) {
@@ -229,11 +273,19 @@ pub fn shard(
     let mut reservation = engine.budget.reserve("the columns' statistics", 0)?;
     let (mut rows, mut missing_label) = (0, 0);
     let mut cached = keep.then(Vec::new);
-    let mut windows = Windows::new(engine, shard, opened, &collect.schema, &collect.forced, u64::MAX)?;
+    // Columns that are made of several are held for all rows of a chunk: these are no more than a window's.
+    let piece_bytes = if collect.derived.combines() { engine.window_bytes() } else { u64::MAX };
+    let mut windows = Windows::new(engine, shard, opened, &collect.derived.source, &collect.forced, piece_bytes)?;
     while let Some(window) = windows.next(engine)? {
         let chunks = window.chunks;
-        let parts = scan_columns(engine, &chunks, collect, &mut columns, cached.is_some())?;
-        let held: usize = columns.iter().map(|column| column.state.heap_bytes()).sum();
+        let masks = match &mut train {
+            Some(train) => chunks.iter().map(|chunk| train.masks(chunk)).collect::<Result<Vec<_>>>()?,
+            None => vec![Vec::new(); chunks.len()],
+        };
+        let chunks_with: Vec<Marked<'_>> =
+            chunks.iter().zip(&masks).map(|(chunk, masks)| Marked { chunk, masks }).collect();
+        let parts = scan_columns(engine, &chunks_with, collect, &mut columns, cached.is_some())?;
+        let held: usize = columns.iter().map(ColumnSummary::heap_bytes).sum();
         if !reservation.try_resize(held as u64) {
             return Err(too_many_values(engine, collect, &columns, held));
         }
@@ -292,7 +344,11 @@ impl ShardSummary {
                 what: "a shard's summary cannot be decoded".into(),
                 source: Some(e.into()),
             })?;
-        let fits = |column: &ColumnSummary| column.state.fits(self.rows) && column.value_bytes <= MOST_BYTES;
+        let fits = |column: &ColumnSummary| {
+            column.state.fits(self.rows)
+                && column.fitted.as_ref().is_none_or(|fitted| fitted.fits(self.rows))
+                && column.value_bytes <= MOST_BYTES
+        };
         if read == self.columns.len() && columns.len() == self.read_as.len() && columns.iter().all(fits) {
             return Ok(columns);
         }
@@ -332,10 +388,43 @@ struct Part {
     arrays: Vec<ArrayRef>,
 }
 
+/// The rows to be fitted on, where these are not all rows.
+pub struct Train<'a> {
+    /// Position of their split.
+    pub split: u8,
+    /// What becomes of the shard's rows.
+    pub routes: Box<NextRoutes<'a>>,
+    /// What became of rows that no chunk had yet.
+    pub pending: VecDeque<u8>,
+}
+
+impl Train<'_> {
+    /// Which rows of the next chunk are fitted on, batch by batch.
+    fn masks(&mut self, chunk: &Chunk) -> Result<Vec<BooleanArray>> {
+        let rows = chunk.rows();
+        (self.routes)(rows, &mut self.pending)?;
+        if self.pending.len() < rows {
+            return Err(Error::data(
+                Site::shard(chunk.shard()),
+                "the shard has more rows than when its keys were read",
+            ));
+        }
+        let mut next = || self.pending.pop_front().is_some_and(|route| route == self.split);
+        let mut mask = |rows: usize| (0..rows).map(|_| next()).collect::<Vec<bool>>().into();
+        Ok(chunk.batches().into_iter().map(&mut mask).collect())
+    }
+}
+
+/// A chunk, and which of its rows are fitted on; no masks where all are.
+struct Marked<'a> {
+    chunk: &'a Chunk,
+    masks: &'a [BooleanArray],
+}
+
 /// Updates every column's summary with its values in `chunks`; the parts are by column, then by chunk.
 fn scan_columns(
     engine: &Engine<'_>,
-    chunks: &[Chunk],
+    chunks: &[Marked<'_>],
     collect: &Collect,
     columns: &mut [ColumnSummary],
     keep: bool,
@@ -352,9 +441,9 @@ fn scan_columns(
                 if runs == 1 {
                     return chunks.iter().map(|chunk| scan_column(chunk, collect, at, summary, keep)).collect();
                 }
-                let scan_run = |run: &[Chunk]| {
+                let scan_run = |run: &[Marked<'_>]| {
                     engine.go_on()?;
-                    let mut partial = ColumnSummary::new(collect.schema.field(at).data_type(), collect.needs[at]);
+                    let mut partial = collect.empty_column(at);
                     let parts = run
                         .iter()
                         .map(|chunk| scan_column(chunk, collect, at, &mut partial, keep))
@@ -373,15 +462,27 @@ fn scan_columns(
     })
 }
 
-fn scan_column(chunk: &Chunk, collect: &Collect, at: usize, summary: &mut ColumnSummary, keep: bool) -> Result<Part> {
+fn scan_column(
+    marked: &Marked<'_>,
+    collect: &Collect,
+    at: usize,
+    summary: &mut ColumnSummary,
+    keep: bool,
+) -> Result<Part> {
+    let chunk = marked.chunk;
     let (is_key, is_stratum, is_label) =
         (collect.key.contains(&at), collect.stratify.contains(&at), collect.label == Some(at));
     let is_wide = collect.groups.contains(&at) || collect.unique.contains(&at);
     let (is_time, is_order) = (collect.time == Some(at), collect.order.contains(&at));
     let mut part = Part::default();
-    let mut codes = CodeCounts::default();
-    chunk.for_each_array(&collect.schema, at, &mut |first, array| {
+    let (mut codes, mut fitted_codes) = (CodeCounts::default(), CodeCounts::default());
+    let mut masks = marked.masks.iter();
+    collect.derived.for_each_array(chunk, at, &mut |first, array| {
         summary.update(&array, &mut codes)?;
+        if let (Some(fitted), Some(mask)) = (&mut summary.fitted, masks.next()) {
+            let kept = filter(&array, mask).map_err(|e| Error::failed("choosing the rows to fit on", e))?;
+            update(fitted, &kept, &mut fitted_codes)?;
+        }
         if is_key {
             hash::fields(&array, &mut part.hashes)?;
         }
@@ -402,9 +503,23 @@ fn scan_column(chunk: &Chunk, collect: &Collect, at: usize, summary: &mut Column
         }
         Ok(())
     })?;
-    let counted = codes.finish().and_then(|counted| counted.map_or(Ok(()), |counted| summary.update_counted(&counted)));
+    let counted = codes.finish().and_then(|counted| {
+        counted.map_or(Ok(()), |counted| summary.update_counted(&counted))?;
+        match (fitted_codes.finish()?, &mut summary.fitted) {
+            (Some(counted), Some(fitted)) => fitted.update_counted(&counted),
+            _ => Ok(()),
+        }
+    });
     counted.map_err(|e| e.in_shard(chunk.shard()).in_column(collect.schema.field(at).name()))?;
     Ok(part)
+}
+
+/// Adds the rows of an array to a state; those of a dictionary are counted in `codes` until another one comes.
+fn update(state: &mut ColumnState, array: &ArrayRef, codes: &mut CodeCounts) -> Result<()> {
+    match array.as_any_dictionary_opt() {
+        Some(dictionary) => codes.add(dictionary)?.map_or(Ok(()), |counted| state.update_counted(&counted)),
+        None => state.update(array),
+    }
 }
 
 /// Whether each row has a label: NaN is none.
@@ -454,12 +569,12 @@ fn keep_decoded(chunk: &Chunk, mut parts: Vec<Part>) -> Chunk {
         first_row: chunk.first_row(),
         rows: chunk.rows(),
         columns: parts.into_iter().map(|part| part.arrays).collect(),
+        derived: true,
     })
 }
 
 fn too_many_values(engine: &Engine<'_>, collect: &Collect, columns: &[ColumnSummary], held: usize) -> Error {
-    let largest =
-        columns.iter().enumerate().max_by_key(|(at, column)| (column.state.heap_bytes(), std::cmp::Reverse(*at)));
+    let largest = columns.iter().enumerate().max_by_key(|(at, column)| (column.heap_bytes(), std::cmp::Reverse(*at)));
     let (name, distinct) = largest.map_or((String::new(), 0), |(at, column)| {
         (collect.schema.field(at).name().clone(), column.state.distinct().0)
     });

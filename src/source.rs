@@ -177,7 +177,7 @@ pub enum Chunk {
     Decoded(Decoded),
 }
 
-/// Decoded rows: for each column of the unified schema its arrays, all columns cut at the same rows.
+/// Decoded rows: for each column, of the source or derived, its arrays, all columns cut at the same rows.
 #[derive(Clone)]
 pub struct Decoded {
     /// Name of the shard.
@@ -188,6 +188,8 @@ pub struct Decoded {
     pub rows: usize,
     /// Arrays by column.
     pub columns: Vec<Vec<ArrayRef>>,
+    /// Whether the columns are those that the recipe makes of the source's.
+    pub derived: bool,
 }
 
 impl Chunk {
@@ -197,6 +199,11 @@ impl Chunk {
             Self::RowGroup(_) => 0,
             Self::Decoded(decoded) => decoded.columns.iter().map(|arrays| array_bytes(arrays)).sum(),
         }
+    }
+
+    /// Whether its columns are those that the recipe makes of the source's.
+    pub fn is_derived(&self) -> bool {
+        matches!(self, Self::Decoded(decoded) if decoded.derived)
     }
 
     /// Number of rows.

@@ -5,11 +5,13 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub mod check;
+mod derive;
 pub mod keys;
 mod split;
 mod transform;
 mod values;
 
+pub use derive::{Cast, CastErrors, Concat, DropColumns, IfMissing, KeepColumns, Rename, RowMax};
 pub use split::{Dedupe, Fit, FitRows, GroupSizes, Keep, MissingGroups, OOT, Rest, Split, SplitKind};
 pub use transform::{
     CategoryOrder, Frequency, ImputeStrategy, MinMaxScaler, OneHotDrop, OneHotEncoder, OneHotUnknown, OrdinalEncoder,

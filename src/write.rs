@@ -10,9 +10,10 @@ use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 
 use arrow::array::{ArrayRef, Int32Array, UInt32Array};
 use arrow::compute::{TakeOptions, take};
-use arrow::datatypes::SchemaRef;
 use rayon::prelude::*;
 
+use crate::allot::NextRoutes;
+use crate::derive::Derived;
 use crate::engine::Engine;
 use crate::error::{Error, Result, Site};
 use crate::observe::Event;
@@ -30,9 +31,6 @@ use crate::windows::{Window, Windows};
 
 /// Pieces that may wait for the disk.
 const WAITING_PIECES: usize = 1;
-
-/// Fills in the splits of the next so many rows.
-pub type NextRoutes<'a> = dyn FnMut(usize, &mut VecDeque<u8>) -> Result<()> + 'a;
 
 /// The rows of one shard for pass two: its chunks, and the splits of its rows in order.
 pub struct ShardRows<'a> {
@@ -56,7 +54,7 @@ pub fn parts<'a>(
     recipe: &Recipe,
     plan: &Plan,
     remaining: &Remaining,
-    input: &SchemaRef,
+    input: &Derived,
     destination: Destination<'_>,
     mut open: impl FnMut(usize) -> Result<ShardRows<'a>>,
 ) -> Result<Vec<SealedPart>> {
@@ -256,7 +254,7 @@ fn take_folds(chunk: &Chunk, pending: &mut VecDeque<u8>) -> Vec<ArrayRef> {
 struct Writer<'a> {
     engine: &'a Engine<'a>,
     plan: &'a Plan,
-    input: &'a SchemaRef,
+    input: &'a Derived,
     format: &'a Format,
     lanes: Vec<OpenLane<'a>>,
     /// Rows on their way into blocks, for text.
@@ -286,7 +284,7 @@ impl<'a> Writer<'a> {
         engine: &'a Engine<'a>,
         plan: &'a Plan,
         remaining: &Remaining,
-        input: &'a SchemaRef,
+        input: &'a Derived,
         format: &'a Format,
     ) -> Result<Self> {
         let row_group_rows = match format {
@@ -461,7 +459,7 @@ impl OpenLane<'_> {
     fn encode(
         &mut self,
         parting: &Parting<'_>,
-        input: &SchemaRef,
+        input: &Derived,
         format: &parquet::Format,
         encoding: &mut Encoding,
     ) -> Result<LaneOutput> {
@@ -488,7 +486,7 @@ impl OpenLane<'_> {
     }
 
     /// Decodes, transforms and parts one column of a window, for text.
-    fn part(&self, parting: &Parting<'_>, input: &SchemaRef) -> Result<LaneOutput> {
+    fn part(&self, parting: &Parting<'_>, input: &Derived) -> Result<LaneOutput> {
         let mut arrays = vec![vec![Vec::new(); parting.splits]; self.outputs.len()];
         let transformed = transformed(self.lane, self.outputs.len(), parting, input)?;
         for (of_chunk, routes) in transformed.iter().zip(parting.routes) {
@@ -503,7 +501,7 @@ impl OpenLane<'_> {
 }
 
 /// What one column of the chunks of a window becomes, in so many slots; decoded side by side.
-fn transformed(lane: &Lane, slots: usize, parting: &Parting<'_>, input: &SchemaRef) -> Result<Vec<Transformed>> {
+fn transformed(lane: &Lane, slots: usize, parting: &Parting<'_>, input: &Derived) -> Result<Vec<Transformed>> {
     let of_chunk = |(chunk, folds): (&Chunk, &Vec<ArrayRef>)| {
         let mut arrays = vec![Vec::new(); slots];
         transform(lane, (chunk, folds), input, &mut |slot_arrays| {
@@ -519,14 +517,14 @@ fn transformed(lane: &Lane, slots: usize, parting: &Parting<'_>, input: &SchemaR
 fn transform(
     lane: &Lane,
     (chunk, folds): (&Chunk, &[ArrayRef]),
-    input: &SchemaRef,
+    input: &Derived,
     give: &mut dyn FnMut(&[ArrayRef]) -> Result<()>,
 ) -> Result<()> {
     if lane.is_fold() {
         return folds.iter().try_for_each(|folds| give(std::slice::from_ref(folds)));
     }
     let mut lane_run = LaneRun::new(lane);
-    chunk.for_each_array(input, lane.input, &mut |first, array| {
+    input.for_each_array(chunk, lane.input, &mut |first, array| {
         give(&lane_run.apply(&array).map_err(|e| e.offset_rows(chunk.first_row() + first as u64))?)
     })
 }

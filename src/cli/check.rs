@@ -84,7 +84,8 @@ fn text(preview: &Preview) -> String {
     lines.join("\n")
 }
 
-/// Every input column a line, with what becomes of it; then the output columns that have no such column.
+/// Every input column a line, with what becomes of it; then the output columns that have no such column: derived ones, and
+/// indicators.
 fn columns(preview: &Preview) -> String {
     let mut rows: Vec<Vec<String>> = Vec::with_capacity(preview.input.len());
     let mut told = vec![false; preview.output.len()];
@@ -103,19 +104,25 @@ fn columns(preview: &Preview) -> String {
                 format!("{} ({}, as many as there are categories)", column.data_type, column.name)
             }
         });
-        let steps: Vec<&str> =
-            preview.steps.iter().filter(|(_, columns)| columns.contains(name)).map(|(op, _)| *op).collect();
-        rows.push(vec![cut(name, 40), data_type.clone(), becomes, steps.join(" → ")]);
+        rows.push(vec![cut(name, 40), data_type.clone(), becomes, steps(preview, name)]);
     }
     for (column, _) in preview.output.iter().zip(told).filter(|(_, told)| !told) {
-        rows.push(vec![
-            cut(&column.name, 40),
-            String::new(),
-            format!("{} (if a value is missing)", column.data_type),
-            String::new(),
-        ]);
+        let spread = column.name.strip_suffix("_*").filter(|_| column.depends_on_data);
+        let becomes = match (spread, column.depends_on_data) {
+            (Some(_), _) => format!("{} (as many as there are categories)", column.data_type),
+            (None, true) => format!("{} (if a value is missing)", column.data_type),
+            (None, false) => column.data_type.clone(),
+        };
+        let steps = steps(preview, spread.unwrap_or(&column.name));
+        rows.push(vec![cut(&column.name, 40), String::new(), becomes, steps]);
     }
     table(["column", "input", "output", "steps"], 0..0, rows)
+}
+
+/// The steps that work on a column of this name.
+fn steps(preview: &Preview, name: &str) -> String {
+    let steps = preview.steps.iter().filter(|(_, columns)| columns.iter().any(|column| column == name));
+    steps.map(|(op, _)| *op).collect::<Vec<_>>().join(" → ")
 }
 
 fn disagreements(found: &[Disagreement]) -> Vec<String> {

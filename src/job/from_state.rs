@@ -142,6 +142,10 @@ impl Job {
         };
         Ok(match lack {
             Lack::Reading => "input.format, input.signature or input.schema is not the one of the state".into(),
+            Lack::Derivation => {
+                "the columns are not made by the rename, cast, concat, row_max, drop and keep of the state".into()
+            }
+            Lack::SourceTypes => "the columns are made of other types than those of the state".into(),
             Lack::Ledger => "the split needs to know of single rows, and the state has none".into(),
             Lack::Label => "the label is not the one of the state".into(),
             Lack::Key => "split.key is not the one of the state".into(),
@@ -183,8 +187,10 @@ fn read_one(
     read_as: &[(String, String)],
 ) -> Result<Found> {
     let mut summary = ShardSummary::read(store, record)?;
-    if let Some(lack) = summary.basis.lacks(needed) {
-        return Ok(Found::Lacks(lack));
+    match summary.basis.lacks(needed) {
+        Some(Lack::SourceTypes) => return Ok(Found::OtherTypes),
+        Some(lack) => return Ok(Found::Lacks(lack)),
+        None => {}
     }
     if summary.read_as != read_as {
         return Ok(Found::OtherTypes);

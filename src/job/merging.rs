@@ -12,7 +12,7 @@ use crate::memory::Reservation;
 use crate::plan::Merged;
 use crate::roles::Roles;
 use crate::scan::{Collect, ColumnSummary, ShardSummary};
-use crate::state::{Summary, VocabularyNeed};
+use crate::state::VocabularyNeed;
 use crate::strata::{self, Stratum};
 
 /// Strata of single shards that are kept over all shards; more are read from the state again.
@@ -91,8 +91,8 @@ impl Merging {
     /// tables that find them, take half as much again as the vocabulary that they come from.
     pub(super) fn hold(&mut self, engine: &Engine<'_>) -> Result<()> {
         let bytes = |(column, encoded): (&ColumnSummary, &bool)| match encoded {
-            true => column.state.heap_bytes() * 5 / 2,
-            false => column.state.heap_bytes(),
+            true => column.heap_bytes() * 5 / 2,
+            false => column.heap_bytes(),
         };
         let columns: usize = self.columns.iter().zip(&self.encoded).map(bytes).sum();
         // Twice the strata: they are ordered once all are known.

@@ -143,7 +143,7 @@ impl Job {
             collect.statistics = self.needs_statistics(collect.copied);
             // The types of text are not settled before all of it was read.
             if rows.is_some() {
-                preview::refuse_misfits(&self.recipe, &schema::settled(&unified))?;
+                preview::refuse_misfits(&self.recipe, &collect.clone().settled()?.schema)?;
             }
             let basis = self.basis(&collect)?;
             progress.merging.restart_if_other(&unified, &collect);
@@ -159,7 +159,7 @@ impl Job {
             engine.observer.event(Event::End { pass: Pass::Scan });
             let Progress { records, merging, kept, scanned, read, .. } = progress;
             let reused = surveyed.len() - scanned.len();
-            let collect = Collect { schema: schema::settled(&collect.schema), ..collect };
+            let collect = collect.settled()?;
             let (contents, merged) = merging.finish(&collect);
             let records: Vec<ShardRecord> = records.into_iter().flatten().collect();
             return Ok(Scanned { collect, basis, surveyed, records, contents, merged, kept, reused, read });

@@ -82,12 +82,12 @@ impl Job {
         };
         let note_sealed = |part: &SealedPart| store.commit_part(record_of(part)?);
         let destination = Destination { disk: &engine.disk, directory: staging.path(), sealed: &note_sealed };
-        let schema = &scanned.collect.schema;
+        let derived = &scanned.collect.derived;
         let written = if plan.copied {
             let open = |at: usize| self.stored_shard(&scanned, &plan, &options, at);
             write::stored::parts(engine, &self.recipe, &plan, &remaining, destination, open)
         } else {
-            write::parts(engine, &self.recipe, &plan, &remaining, schema, destination, open)
+            write::parts(engine, &self.recipe, &plan, &remaining, derived, destination, open)
         };
         let written = written.map_err(|error| self.forget_unreadable(store, &scanned, error))?;
         let sealed = in_order(&planned, &intact, written);
@@ -152,7 +152,7 @@ impl Job {
                     engine,
                     shard,
                     &opened,
-                    &scanned.collect.schema,
+                    &scanned.collect.derived.source,
                     &scanned.collect.forced,
                     engine.window_bytes(),
                 )?

@@ -132,7 +132,7 @@ impl Scanning<'_> {
         let layout = self.basis.roles().layout();
         let mut ledger = store.create_ledger(&one.shard.name, layout)?;
         let _ledger_buffer = engine.budget.reserve("the row ledger", layout.buffer_bytes())?;
-        let scanned = scan::shard(engine, &one.shard, &opened, (self.collect, self.basis), &mut ledger, keep);
+        let scanned = scan::shard(engine, &one.shard, &opened, (self.collect, self.basis), &mut ledger, None, keep);
         match scanned.map_err(|error| unreadable(&one.shard, error))? {
             Outcome::Widened(fields) => Ok(Some(fields)),
             Outcome::Done { summary, columns, cached } => {

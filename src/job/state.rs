@@ -102,7 +102,7 @@ impl Job {
         let vocabularies: Vec<_> = by_value.map(Transform::columns).collect();
         let stratify = Collect::stratify_names(recipe);
         let input = &recipe.input;
-        let described = serde_json::json!({
+        let mut described = serde_json::json!({
             "format": input.format,
             "signature": self.options()?.signature_names(),
             "schema": input.schema,
@@ -114,6 +114,10 @@ impl Job {
             "ledger": recipe.split.kind != SplitKind::None || recipe.label.is_some(),
             "vocabularies": vocabularies,
         });
+        let derived: Vec<&Transform> = recipe.transform.iter().filter(|step| step.is_structural()).collect();
+        if !derived.is_empty() {
+            described["derived"] = serde_json::json!(derived);
+        }
         Ok(described.to_string())
     }
 

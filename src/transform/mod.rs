@@ -30,7 +30,7 @@ pub mod ordinal;
 mod parameters;
 mod run;
 pub mod scale;
-mod select;
+pub(crate) mod select;
 mod type_name;
 
 #[cfg(test)]

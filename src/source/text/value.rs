@@ -9,7 +9,7 @@ pub(super) use crate::instant::{Stamp, date, stamp};
 const LONGEST_MISSING: usize = 8;
 
 /// Whether the field is empty or one of the words that pandas' `read_csv` takes for a missing value by default.
-pub(super) fn is_missing(field: &[u8]) -> bool {
+pub(crate) fn is_missing(field: &[u8]) -> bool {
     if field.len() > LONGEST_MISSING {
         return false;
     }
@@ -58,8 +58,24 @@ pub(super) fn any_float(field: &[u8]) -> Option<f64> {
     }
 }
 
+/// As [`any_float`], but nothing for an integer that would be rounded.
+pub(crate) fn unrounded_float(field: &[u8]) -> Option<f64> {
+    match number(field) {
+        Some(number) => number.exact_float(),
+        None => {
+            let text = numeral(field)?;
+            let digits = text.strip_prefix(['+', '-']).unwrap_or(text);
+            if !digits.bytes().all(|byte| byte.is_ascii_digit()) {
+                return any_float(field);
+            }
+            let integer: i128 = text.parse().ok()?;
+            (integer as f64 as i128 == integer).then_some(integer as f64)
+        }
+    }
+}
+
 /// As [`any_float`], rounded once, to 32 bits.
-pub(super) fn any_float32(field: &[u8]) -> Option<f32> {
+pub(crate) fn any_float32(field: &[u8]) -> Option<f32> {
     match number(field) {
         Some(Number::Float(value)) if value.is_infinite() => Some(value as f32),
         _ => numeral(field)?.parse().ok().filter(|value: &f32| value.is_finite()),
@@ -68,14 +84,14 @@ pub(super) fn any_float32(field: &[u8]) -> Option<f32> {
 
 /// An integer for a column that the recipe says is one: leading zeros are zeros, and `3.0`, as pandas writes integers
 /// of a column with gaps, is 3.
-pub(super) fn any_integer(field: &[u8]) -> Option<i64> {
+pub(crate) fn any_integer(field: &[u8]) -> Option<i64> {
     const EXACT: f64 = (1_i64 << 53) as f64;
     let whole = |value: &f64| value.fract() == 0.0 && value.abs() < EXACT;
     numeral(field)?.parse().ok().or_else(|| any_float(field).filter(whole).map(|value| value as i64))
 }
 
 /// A truth value for a column that the recipe says is one: also `1` and `0`.
-pub(super) fn any_boolean(field: &[u8]) -> Option<bool> {
+pub(crate) fn any_boolean(field: &[u8]) -> Option<bool> {
     match trimmed(field) {
         b"1" => Some(true),
         b"0" => Some(false),
