@@ -18,6 +18,10 @@ pub struct Basis {
     /// How the rows were read, as JSON: format, names and types that the recipe sets; where it derives columns, hashes of
     /// how these are made and of the types that they are made of.
     pub reading: String,
+    /// Of the columns that the ledger is made of: hashes of how the recipe derives them and of the types they are made of.
+    pub keys: (u128, u128),
+    /// Whether no other columns were read.
+    pub keys_only: bool,
     /// Whether there is a ledger of the rows.
     pub ledger: bool,
     /// The label: rows without one are in no stratum.
@@ -38,6 +42,8 @@ pub struct Basis {
     pub statistics: bool,
     /// Columns whose values are kept, in the schema's order.
     pub vocabularies: Vec<String>,
+    /// Which rows and columns there are further statistics of, to be fitted on, where these are not all rows; a hash.
+    pub fitted: Option<u128>,
 }
 
 /// Why results do not serve.
@@ -49,6 +55,10 @@ pub enum Lack {
     Derivation,
     /// The columns were made of others types, which do not hold all shards' values.
     SourceTypes,
+    /// The keys were read, and no other columns.
+    KeysOnly,
+    /// The statistics to be fitted on are of other rows, or there are none.
+    Fitted,
     /// There is no ledger.
     Ledger,
     /// The ledger is of another label.
@@ -84,8 +94,12 @@ impl Basis {
         let keeps_values = |at: &usize| {
             collect.needs[*at] != VocabularyNeed::Count && has_values(collect.schema.field(*at).data_type())
         };
+        let is_key = |name: &str| collect.key_names().any(|key| key == name);
         Self {
             reading: reading.to_string(),
+            keys: collect.derived.only(is_key).fingerprints(),
+            keys_only: collect.keys_only,
+            fitted: collect.fitted_hash,
             ledger: collect.ledger,
             label: collect.label.as_ref().map(name),
             key: collect.key.iter().map(name).collect(),
@@ -103,7 +117,16 @@ impl Basis {
     pub fn lacks(&self, needed: &Self) -> Option<Lack> {
         let without =
             |had: &[String], wanted: &[String]| wanted.iter().filter(|name| !had.contains(name)).cloned().collect();
-        if self.reading != needed.reading {
+        if needed.keys_only {
+            match of_reading(&self.reading, &needed.reading) {
+                Lack::Reading => return Some(Lack::Reading),
+                _ if self.keys.0 != needed.keys.0 => return Some(Lack::Derivation),
+                _ if self.keys.1 != needed.keys.1 => return Some(Lack::SourceTypes),
+                _ => {}
+            }
+        } else if self.keys_only {
+            return Some(Lack::KeysOnly);
+        } else if self.reading != needed.reading {
             return Some(of_reading(&self.reading, &needed.reading));
         }
         if needed.ledger {
@@ -119,6 +142,12 @@ impl Basis {
                 () if !needed.order.is_empty() && self.order != needed.order => return Some(Lack::Unique),
                 () => {}
             }
+        }
+        if needed.keys_only {
+            return None;
+        }
+        if needed.fitted.is_some() && self.fitted != needed.fitted {
+            return Some(Lack::Fitted);
         }
         if needed.statistics && !self.statistics {
             return Some(Lack::Statistics);
@@ -176,8 +205,9 @@ fn has_values(data_type: &DataType) -> bool {
 /// # Errors
 /// [`crate::error::Error::Conflict`] when one has less.
 pub fn reduced(columns: Vec<ColumnSummary>, collect: &Collect) -> Result<Vec<ColumnSummary>> {
-    let reduce = |(column, need): (ColumnSummary, &VocabularyNeed)| {
-        Ok(ColumnSummary { state: column.state.reduced(*need)?, ..column })
+    let reduce = |(at, column): (usize, ColumnSummary)| {
+        let fitted = column.fitted.filter(|_| collect.fitted_hash.is_some());
+        Ok(ColumnSummary { state: column.state.reduced(collect.needs[at])?, fitted, ..column })
     };
-    columns.into_iter().zip(&collect.needs).map(reduce).collect()
+    columns.into_iter().enumerate().map(reduce).collect()
 }

@@ -12,7 +12,7 @@ mod steps;
 use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, new_null_array};
-use arrow::datatypes::{DataType, SchemaRef};
+use arrow::datatypes::{DataType, Fields, Schema, SchemaRef};
 use xxhash_rust::xxh3::xxh3_128;
 
 use crate::error::{Error, Result};
@@ -71,6 +71,33 @@ impl Derived {
             schema: Arc::clone(input),
             expressions: (0..input.fields().len()).map(Expression::Source).collect(),
             touched: Vec::new(),
+        }
+    }
+
+    /// Those of the columns that `keep` says yes to by name, and no source column that none of them is made of.
+    #[must_use]
+    pub fn only(&self, keep: impl Fn(&str) -> bool) -> Self {
+        let kept: Vec<usize> = (0..self.expressions.len()).filter(|at| keep(self.schema.field(*at).name())).collect();
+        let fields = kept.iter().map(|at| Arc::clone(&self.schema.fields()[*at])).collect::<Vec<_>>();
+        let expressions = kept.iter().map(|at| self.expressions[*at].clone()).collect();
+        Self { inputs: self.inputs, ..Self::pruned(&self.source, fields.into(), expressions, Vec::new()) }
+    }
+
+    /// Columns made by expressions over `source`, less the source columns that none is made of.
+    fn pruned(source: &SchemaRef, fields: Fields, mut expressions: Vec<Expression>, touched: Vec<Vec<String>>) -> Self {
+        let mut used = vec![false; source.fields().len()];
+        expressions.iter().for_each(|expression| expression.mark(&mut used));
+        let kept: Vec<usize> = (0..used.len()).filter(|at| used[*at]).collect();
+        let mut now_at = vec![0; used.len()];
+        kept.iter().enumerate().for_each(|(now, at)| now_at[*at] = now);
+        expressions.iter_mut().for_each(|expression| expression.renumber(&now_at));
+        let kept = kept.into_iter().map(|at| Arc::clone(&source.fields()[at])).collect::<Vec<_>>();
+        Self {
+            inputs: source.fields().len(),
+            source: Arc::new(Schema::new(kept)),
+            schema: Arc::new(Schema::new(fields)),
+            expressions,
+            touched,
         }
     }
 

@@ -1,18 +1,16 @@
 //! The frozen plan: everything that is decided before a row is written. Pass two is a function of the plan and the
 //! shards alone; it decides nothing.
 
-use std::sync::Arc;
-
 use arrow::datatypes::DataType;
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 use xxhash_rust::xxh3::xxh3_128;
 
-use crate::allot::{self, Allotment, Allotted, Inputs, Ledgers, Router, Rule, WorstShare};
+use crate::allot::{self, Allotment, Allotted, Ledgers, Router, Rule, WorstShare};
 use crate::error::{Error, Result, Site};
 use crate::facts::ColumnFacts;
 use crate::hash;
-use crate::memory::{Budget, Reservation};
+use crate::memory::Reservation;
 use crate::roles::Roles;
 use crate::scan::{Collect, ColumnSummary};
 use crate::spec::{OutputFormat, Recipe};
@@ -178,34 +176,22 @@ pub struct ShardFacts {
 }
 
 impl Plan {
-    /// Decides everything, and what was decided of single rows. Ledgers are read on all threads of the pool that it is called in.
+    /// Decides everything else once rows are allotted, and hands back what was decided of single rows. Ledgers are read on all threads of the pool that it is called in.
     ///
     /// # Errors
-    /// What fitting the transforms finds in the data, and allotting the rows; [`Error::Memory`]; what reading the ledgers finds.
+    /// What fitting the transforms finds in the data; what reading the ledgers finds.
     pub fn freeze(
         recipe: &Recipe,
-        collect: &Collect,
-        merged: &Merged,
+        (collect, merged): (&Collect, &Merged),
         shards: &[ShardFacts],
+        allotted: Option<Allotted>,
         ledgers: &dyn Ledgers,
-        budget: &Arc<Budget>,
     ) -> Result<(Self, Option<Marks>)> {
         let states: Vec<_> = merged.columns.iter().map(ColumnSummary::to_fit).collect();
         let mut pipeline = transform::fit(recipe, &collect.schema, &states)?;
         if let Some(name) = &recipe.split.fold_column {
             pipeline.add_fold_column(name)?;
         }
-        let allotted = match collect.ledger {
-            true => Some(allot::allot(&Inputs {
-                recipe,
-                schema: &collect.schema,
-                strata: &merged.strata,
-                shard_rows: &merged.shard_rows,
-                ledgers,
-                budget,
-            })?),
-            false => None,
-        };
         let facts = collect.schema.fields().iter().zip(&merged.columns);
         let facts: Vec<_> =
             facts.map(|(field, column)| ColumnFacts::new(field, &column.state, column.value_bytes)).collect();
@@ -463,6 +449,16 @@ pub fn recipe_text(recipe: &Recipe) -> String {
     tree.to_string()
 }
 
+/// Stands for the split of every row: a hash of all that it depends on.
+pub fn rows_hash(recipe: &Recipe, shards: &[ShardFacts]) -> u128 {
+    let all = serde_json::json!([hash::CONTRACT, recipe.label, recipe.split, recipe.dedupe, listing(shards)]);
+    xxh3_128(all.to_string().as_bytes())
+}
+
+fn listing(shards: &[ShardFacts]) -> serde_json::Value {
+    shards.iter().map(|s| serde_json::json!([s.name, s.bytes, s.rows, format!("{:032x}", s.fingerprint)])).collect()
+}
+
 fn fingerprint(recipe: &Recipe, shards: &[ShardFacts]) -> String {
     let mut tree: serde_json::Value = serde_json::from_str(&recipe_text(recipe)).unwrap_or_default();
     for (section, key) in [("input", "path"), ("output", "path")] {
@@ -470,8 +466,6 @@ fn fingerprint(recipe: &Recipe, shards: &[ShardFacts]) -> String {
             table.remove(key);
         }
     }
-    let listing: Vec<_> =
-        shards.iter().map(|s| (&s.name, s.bytes, s.rows, format!("{:032x}", s.fingerprint))).collect();
-    let all = serde_json::json!([env!("CARGO_PKG_VERSION"), hash::CONTRACT, tree, listing]);
+    let all = serde_json::json!([env!("CARGO_PKG_VERSION"), hash::CONTRACT, tree, listing(shards)]);
     format!("{:032x}", xxh3_128(all.to_string().as_bytes()))
 }

@@ -19,7 +19,9 @@ use crate::scan::{Collect, type_names};
 use crate::schema::{self, ShardFields};
 use crate::sink::staging;
 use crate::source::{Opened, Shard, discover};
-use crate::spec::{ExtraColumns, Input, MissingColumns, Mode, OutputFormat, Recipe, Size, SplitKind, Transform};
+use crate::spec::{
+    ExtraColumns, FitRows, Input, MissingColumns, Mode, OutputFormat, Recipe, Size, SplitKind, Transform,
+};
 use crate::state::{ColumnState, Summary, VocabularyNeed};
 use crate::store::Identity;
 use crate::store::frame::{self, Kind};
@@ -45,14 +47,16 @@ pub struct Preview {
     pub input: Vec<(String, String)>,
     /// Where shards differ from the schema.
     pub disagreements: Vec<Disagreement>,
-    /// Columns with a task: label, stratify, key.
+    /// Columns with a task: label, stratify, key, groups, time and so on.
     pub roles: Vec<(&'static str, Vec<String>)>,
     /// The steps with the columns they work on, in the recipe's order, by their names before the step.
     pub steps: Vec<(&'static str, Vec<String>)>,
     /// The columns that come out.
     pub output: Vec<OutputColumn>,
     /// The splits with their shares; the rows are the nearest whole numbers, when the input's are known.
-    pub splits: Vec<(String, f64, Option<u64>)>,
+    pub splits: Vec<(String, Option<f64>, Option<u64>)>,
+    /// Readings of the input: what for, and of how many columns.
+    pub readings: Vec<(&'static str, usize)>,
     /// The memory that the run needs.
     pub memory: Memory,
     /// What there is where the state will be.
@@ -200,6 +204,10 @@ impl Job {
                 ("label", names(collect.label.as_slice())),
                 ("stratify", names(&collect.stratify)),
                 ("key", names(&collect.key)),
+                ("groups", names(&collect.groups)),
+                ("time", names(collect.time.as_slice())),
+                ("dedupe", names(&collect.unique)),
+                ("order", names(&collect.order)),
             ]
             .into_iter()
             .filter(|(_, names)| !names.is_empty())
@@ -208,6 +216,7 @@ impl Job {
             memory: memory(recipe, &engine, columns, &output, &splits, rows, bytes),
             output,
             splits,
+            readings: readings(recipe, &schema, &collect)?,
             state: self.find_state()?,
             output_conflict: staging::check_target(&engine.disk, target, self.overwrites())
                 .err()
@@ -316,8 +325,18 @@ fn made_up(data_type: &DataType) -> Result<ColumnState> {
     Ok(state)
 }
 
+/// Readings of the input, in their order.
+fn readings(recipe: &Recipe, input: &SchemaRef, collect: &Collect) -> Result<Vec<(&'static str, usize)>> {
+    let all = collect.derived.source.fields().len();
+    let mut readings = vec![("statistics", all), ("rows", all)];
+    if recipe.fit.rows == FitRows::Train {
+        readings.insert(0, ("keys", Collect::keys(recipe, input)?.derived.source.fields().len()));
+    }
+    Ok(readings)
+}
+
 /// Names of the splits, their shares where the recipe states them, and about how many rows they will have.
-fn splits(recipe: &Recipe, rows: Option<u64>) -> Vec<(String, f64, Option<u64>)> {
+fn splits(recipe: &Recipe, rows: Option<u64>) -> Vec<(String, Option<f64>, Option<u64>)> {
     let split = &recipe.split;
     let names = split.names();
     let even = 1.0 / names.len().max(1) as f64;
@@ -328,11 +347,7 @@ fn splits(recipe: &Recipe, rows: Option<u64>) -> Vec<(String, f64, Option<u64>)>
         (_, Some((_, Size::Count(count)))) => rows.map(|rows| *count as f64 / rows.max(1) as f64),
     };
     let rows_of = |share: f64| rows.map(|rows| (rows as f64 * share).round() as u64);
-    names
-        .into_iter()
-        .enumerate()
-        .map(|(at, name)| (name, sized(at).unwrap_or(even), sized(at).and_then(rows_of)))
-        .collect()
+    names.into_iter().enumerate().map(|(at, name)| (name, sized(at), sized(at).and_then(rows_of))).collect()
 }
 
 fn memory(
@@ -340,7 +355,7 @@ fn memory(
     engine: &Engine<'_>,
     schema: &SchemaRef,
     output: &[OutputColumn],
-    splits: &[(String, f64, Option<u64>)],
+    splits: &[(String, Option<f64>, Option<u64>)],
     rows: Option<u64>,
     bytes: u64,
 ) -> Memory {

@@ -9,6 +9,7 @@ use arrow::compute::filter;
 use arrow::datatypes::{DataType, Int32Type, SchemaRef};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
+use xxhash_rust::xxh3::xxh3_128;
 
 use self::ledger::LedgerRows;
 use crate::allot::NextRoutes;
@@ -42,6 +43,10 @@ pub struct Collect {
     /// How much is kept of the values that the rows to be fitted on have, where these are not all rows; nothing for a column that no
     /// transform works on.
     pub fitted: Vec<Option<VocabularyNeed>>,
+    /// Which rows these are, and what is kept of which columns; nothing where all rows are fitted on.
+    pub fitted_hash: Option<u128>,
+    /// Whether only the columns that the ledger is made of are read.
+    pub keys_only: bool,
     /// Columns of the row's key, in the recipe's order; none for the row's place.
     pub key: Vec<usize>,
     /// Columns that make the strata, in the recipe's order.
@@ -73,10 +78,49 @@ impl Collect {
     /// [`Error::Data`] when a column of the recipe is not there; what [`Derived::new`] and [`transform::needs`] find.
     pub fn new(recipe: &Recipe, input: &SchemaRef) -> Result<Self> {
         let derived = Derived::new(recipe, input)?;
+        let needs = transform::needs(recipe, &derived.schema)?;
+        Self::of(recipe, derived, needs)
+    }
+
+    /// What the ledger needs to know, and nothing else.
+    ///
+    /// # Errors
+    /// As [`Collect::new`].
+    pub fn keys(recipe: &Recipe, input: &SchemaRef) -> Result<Self> {
+        let whole = Self::new(recipe, input)?;
+        let first = whole.schema.fields().first().map(|field| field.name().clone());
+        let names: Vec<&str> = whole.key_names().collect();
+        // Rows are counted by some column.
+        let keep = |name: &str| names.contains(&name) || (names.is_empty() && first.as_deref() == Some(name));
+        let derived = whole.derived.only(keep);
+        let needs = vec![Need::Count; derived.schema.fields().len()];
+        Ok(Self { keys_only: true, ..Self::of(recipe, derived, needs)? })
+    }
+
+    /// What the recipe needs to know, and of the columns that transforms work on also what is so of the rows that `rows` stands for.
+    ///
+    /// # Errors
+    /// As [`Collect::new`].
+    pub fn training(recipe: &Recipe, input: &SchemaRef, rows: u128) -> Result<Self> {
+        let mut collect = Self::new(recipe, input)?;
+        let mut works_on = vec![false; collect.needs.len()];
+        let selected = transform::resolve(recipe, &collect.schema)?;
+        selected.into_iter().flatten().for_each(|at| works_on[at] = true);
+        let fitted = |(need, works_on): (&mut VocabularyNeed, bool)| {
+            works_on.then(|| std::mem::replace(need, VocabularyNeed::Count))
+        };
+        collect.fitted = collect.needs.iter_mut().zip(works_on).map(fitted).collect();
+        let kept: Vec<Option<bool>> =
+            collect.fitted.iter().map(|need| need.map(|need| need == VocabularyNeed::Count)).collect();
+        collect.fitted_hash = Some(xxh3_128(format!("{rows:032x} {kept:?}").as_bytes()));
+        Ok(collect)
+    }
+
+    fn of(recipe: &Recipe, derived: Derived, needs: Vec<Need>) -> Result<Self> {
         let schema = &Arc::clone(&derived.schema);
         let at = |name: &str, what: &str| schema::position(schema, name, what);
         let label = recipe.label.as_ref().map(|label| at(&label.column, "Label field")).transpose()?;
-        let needs = transform::needs(recipe, schema)?.into_iter().map(|need| match need {
+        let needs = needs.into_iter().map(|need| match need {
             Need::Count => VocabularyNeed::Count,
             Need::Vocabulary => VocabularyNeed::Exact { limit: usize::MAX },
         });
@@ -95,6 +139,8 @@ impl Collect {
             derived,
             needs: needs.collect(),
             fitted: Vec::new(),
+            fitted_hash: None,
+            keys_only: false,
             forced,
             key: named(recipe.split.key.as_ref(), "split.key column")?,
             stratify: all(&Self::stratify_names(recipe), "split.stratify column")?,
@@ -111,6 +157,12 @@ impl Collect {
 }
 
 impl Collect {
+    /// Names of the columns that the ledger is made of; one may come more than once.
+    pub fn key_names(&self) -> impl Iterator<Item = &str> {
+        let all = [&self.key, &self.stratify, &self.groups, &self.unique, &self.order].into_iter().flatten();
+        all.chain(&self.label).chain(&self.time).map(|at| self.schema.field(*at).name().as_str())
+    }
+
     /// The columns that make the strata: those named, or the label's.
     pub fn stratify_names(recipe: &Recipe) -> Vec<String> {
         use SplitKind as K;

@@ -61,12 +61,15 @@ fn text(preview: &Preview) -> String {
     let splits = preview.splits.iter().map(|(name, share, rows)| {
         vec![
             name.clone(),
-            format!("{:.2}%", share * 100.0),
+            share.map_or_else(|| "by the data".to_string(), |share| format!("{:.2}%", share * 100.0)),
             rows.map_or_else(String::new, |rows| format!("~{}", count(rows))),
         ]
     });
     lines.push(table(["split", "share", "rows"], 1..3, splits));
     lines.push(String::new());
+    let reading = |(what, columns): &(&str, usize)| format!("{what} ({} columns)", count(*columns as u64));
+    let readings: Vec<String> = preview.readings.iter().map(reading).collect();
+    lines.push(format!("reads the input {} times: {}", readings.len(), readings.join(", ")));
     lines.push(memory(preview));
     let state = preview.state.path.display();
     lines.push(match preview.state.kind {

@@ -269,22 +269,8 @@ impl Steps<'_> {
         let field = |column: &Column| Field::new(&column.name, column.data_type.clone(), true);
         let fields = columns.iter().map(field).chain(hidden.iter().map(|column| schema::hidden(field(column))));
         let fields: Vec<Field> = fields.collect();
-        let mut expressions: Vec<Expression> =
-            columns.iter().chain(hidden).map(|column| column.expression.clone()).collect();
-        let mut used = vec![false; input.fields().len()];
-        expressions.iter().for_each(|expression| expression.mark(&mut used));
-        let source: Vec<usize> = (0..used.len()).filter(|at| used[*at]).collect();
-        let mut now_at = vec![0; used.len()];
-        source.iter().enumerate().for_each(|(now, at)| now_at[*at] = now);
-        expressions.iter_mut().for_each(|expression| expression.renumber(&now_at));
-        let source = source.into_iter().map(|at| Arc::clone(&input.fields()[at])).collect::<Vec<_>>();
-        Derived {
-            inputs: input.fields().len(),
-            source: Arc::new(Schema::new(source)),
-            schema: Arc::new(Schema::new(fields)),
-            expressions,
-            touched,
-        }
+        let expressions = columns.iter().chain(hidden).map(|column| column.expression.clone()).collect();
+        Derived::pruned(&input, fields.into(), expressions, touched)
     }
 }
 

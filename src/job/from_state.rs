@@ -146,6 +146,8 @@ impl Job {
                 "the columns are not made by the rename, cast, concat, row_max, drop and keep of the state".into()
             }
             Lack::SourceTypes => "the columns are made of other types than those of the state".into(),
+            Lack::KeysOnly => "of the columns that are not part of the split the state has nothing yet".into(),
+            Lack::Fitted => "the statistics of the split `train` are of other rows in the state".into(),
             Lack::Ledger => "the split needs to know of single rows, and the state has none".into(),
             Lack::Label => "the label is not the one of the state".into(),
             Lack::Key => "split.key is not the one of the state".into(),
@@ -192,10 +194,12 @@ fn read_one(
         Some(lack) => return Ok(Found::Lacks(lack)),
         None => {}
     }
-    if summary.read_as != read_as {
-        return Ok(Found::OtherTypes);
-    }
-    let columns = basis::reduced(summary.decode_columns()?, collect)?;
+    let is_read = |column: &(String, String)| summary.read_as.contains(column);
+    let columns = match needed.keys_only {
+        true if read_as.iter().all(is_read) => collect.empty_columns(),
+        false if summary.read_as == read_as => basis::reduced(summary.decode_columns()?, collect)?,
+        _ => return Ok(Found::OtherTypes),
+    };
     summary.columns = Vec::new();
     summary.strata = summary.basis.strata(needed, summary.strata);
     if !needed.ledger {

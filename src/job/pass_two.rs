@@ -1,6 +1,5 @@
 //! From the results of pass one to the published output: the plan is frozen, the parts are written, all is put in place.
 
-use std::borrow::Cow;
 use std::collections::VecDeque;
 use std::path::Path;
 use std::sync::Arc;
@@ -8,17 +7,15 @@ use std::time::Instant;
 
 use hashbrown::{HashMap, HashSet};
 
+use super::ledgers::{StateLedgers, keys};
 use super::pass_one::{Kept, Scanned};
 use super::{Job, Phase, Report};
-use crate::allot::{Ledgers, VisitRows};
-use crate::basis::Basis;
+use crate::allot::{self, Allotted, Inputs, Ledgers};
 use crate::engine::Engine;
 use crate::error::{Error, Result, Site};
 use crate::observe::{Event, Pass};
-use crate::plan::{Merged, Plan, PlannedPart, ShardFacts};
+use crate::plan::{Plan, PlannedPart};
 use crate::remaining::Remaining;
-use crate::roles::{Keys, Roles};
-use crate::scan::ShardSummary;
 use crate::sink::manifest::Manifest;
 use crate::sink::parts::Destination;
 use crate::sink::space;
@@ -28,9 +25,8 @@ use crate::source::parquet::ParquetShard;
 use crate::source::{Chunk, Opened, Shard, SourceOptions};
 use crate::spec::{MetadataFormat, Mode};
 use crate::split::Marks;
-use crate::store::ledger::Rows;
 use crate::store::lock::Lock;
-use crate::store::{LedgerReader, PartRecord, ShardRecord, StateStore};
+use crate::store::{LedgerReader, PartRecord, StateStore};
 use crate::windows::Windows;
 use crate::write::{self, ShardRows};
 
@@ -45,7 +41,7 @@ impl Job {
         mut phases: Vec<Phase>,
     ) -> Result<Report> {
         let started = Instant::now();
-        let (plan, marks) = self.freeze(engine, store, &scanned)?;
+        let (plan, marks) = self.freeze(engine, store, &mut scanned)?;
         for empty in plan.splits.iter().filter(|split| split.rows == 0) {
             engine.observer.event(Event::Note(&format!("split {} has no rows", empty.name)));
         }
@@ -107,24 +103,44 @@ impl Job {
         &self,
         engine: &Engine<'_>,
         store: &StateStore,
-        scanned: &Scanned,
+        scanned: &mut Scanned,
     ) -> Result<(Plan, Option<Marks>)> {
-        let facts: Vec<ShardFacts> = scanned
-            .surveyed
-            .iter()
-            .zip(&scanned.merged.shard_rows)
-            .map(|(surveyed, rows)| ShardFacts {
-                name: surveyed.shard.name.clone(),
-                bytes: surveyed.shard.bytes,
-                fingerprint: surveyed.fingerprint,
-                rows: *rows,
-            })
-            .collect();
+        let allotted = scanned.allotted.take();
+        let scanned: &Scanned = scanned;
+        let facts = scanned.facts();
         let ledgers = StateLedgers::new(engine, store, scanned);
-        let freeze = || Plan::freeze(&self.recipe, &scanned.collect, &scanned.merged, &facts, &ledgers, &engine.budget);
+        let freeze = || {
+            let allotted = match allotted {
+                None => self.allot(engine, scanned, &ledgers)?,
+                known => known,
+            };
+            let (collect, merged) = (&scanned.collect, &scanned.merged);
+            Plan::freeze(&self.recipe, (collect, merged), &facts, allotted, &ledgers)
+        };
         let (plan, marks) = engine.pool.install(freeze)?;
         store.save_plan(&plan)?;
         Ok((plan, marks))
+    }
+
+    /// Which split each row goes to; nothing when all go to one.
+    pub(super) fn allot(
+        &self,
+        engine: &Engine<'_>,
+        scanned: &Scanned,
+        ledgers: &dyn Ledgers,
+    ) -> Result<Option<Allotted>> {
+        if !scanned.collect.ledger {
+            return Ok(None);
+        }
+        let inputs = Inputs {
+            recipe: &self.recipe,
+            schema: &scanned.collect.schema,
+            strata: &scanned.merged.strata,
+            shard_rows: &scanned.merged.shard_rows,
+            ledgers,
+            budget: &engine.budget,
+        };
+        allot::allot(&inputs).map(Some)
     }
 
     #[expect(clippy::too_many_arguments, reason = "everything that is open while a shard is read")]
@@ -265,46 +281,4 @@ fn in_order(planned: &[PlannedPart], intact: &[PartRecord], written: Vec<SealedP
     });
     let mut by_path: HashMap<String, SealedPart> = kept.chain(written).map(|part| (part.path.clone(), part)).collect();
     planned.iter().filter_map(|part| by_path.remove(&part.path)).collect()
-}
-
-/// A ledger's rows by role.
-fn keys(rows: Rows<'_>, roles: Roles) -> Result<Keys<'_>> {
-    Keys::new(rows, roles).ok_or_else(|| Error::Damaged {
-        what: "a ledger has not what its summary says; run again with --resume never".into(),
-        source: None,
-    })
-}
-
-/// The ledgers of a state, as the plan reads them.
-struct StateLedgers<'a> {
-    engine: &'a Engine<'a>,
-    store: &'a StateStore,
-    records: &'a [ShardRecord],
-    basis: &'a Basis,
-    merged: &'a Merged,
-}
-
-impl<'a> StateLedgers<'a> {
-    fn new(engine: &'a Engine<'a>, store: &'a StateStore, scanned: &'a Scanned) -> Self {
-        Self { engine, store, records: &scanned.records, basis: &scanned.basis, merged: &scanned.merged }
-    }
-}
-
-impl Ledgers for StateLedgers<'_> {
-    fn codes(&self, shard: usize) -> Result<Cow<'_, [u32]>> {
-        if let Some(kept) = &self.merged.shard_codes {
-            return Ok(Cow::Borrowed(&kept[shard]));
-        }
-        let summary = ShardSummary::read(self.store, &self.records[shard])?;
-        self.merged.codes(&summary.basis.strata(self.basis, summary.strata)).map(Cow::Owned)
-    }
-
-    fn rows(&self, shard: usize, visit: &mut VisitRows<'_>) -> Result<()> {
-        let mut reader = self.store.open_ledger(&self.records[shard])?;
-        while let Some(block) = reader.next_block()? {
-            self.engine.go_on()?;
-            visit(keys(block.rows, self.merged.shard_roles[shard])?)?;
-        }
-        Ok(())
-    }
 }

@@ -8,7 +8,7 @@ use crate::engine::Engine;
 use crate::error::{Error, Result};
 use crate::observe::Event;
 use crate::scan::Collect;
-use crate::spec::{Resume, SplitKind, Transform};
+use crate::spec::{FitRows, Resume, SplitKind, Transform};
 use crate::store::{Identity, Opened, ShardStamp, StateStore};
 
 /// Version of what a job puts into summaries and plans.
@@ -111,7 +111,11 @@ impl Job {
             "label": recipe.label,
             "key": recipe.split.key,
             "stratify": stratify,
-            "ledger": recipe.split.kind != SplitKind::None || recipe.label.is_some(),
+            "groups": recipe.split.groups,
+            "time": recipe.split.time,
+            "dedupe": recipe.dedupe.as_ref().map(|dedupe| (&dedupe.key, &dedupe.order_by)),
+            "ledger": recipe.split.kind != SplitKind::None || recipe.label.is_some() || recipe.dedupe.is_some(),
+            "train": (recipe.fit.rows == FitRows::Train).then_some((&recipe.split, &recipe.dedupe)),
             "vocabularies": vocabularies,
         });
         let derived: Vec<&Transform> = recipe.transform.iter().filter(|step| step.is_structural()).collect();
