@@ -16,7 +16,7 @@ use super::common::{Place, calendar, csv, run};
 use super::judge::Output;
 use super::random_tables::quotas;
 
-const COLUMNS: [(&str, Kind); 7] = [
+const COLUMNS: [(&str, Kind); 8] = [
     ("flight_id", Kind::Text),
     ("month", Kind::Int),
     ("carrier", Kind::Text),
@@ -24,6 +24,7 @@ const COLUMNS: [(&str, Kind); 7] = [
     ("origin", Kind::Text),
     ("time_hour", Kind::Time(TimeUnit::Microsecond, None)),
     ("arrived_late", Kind::Text),
+    ("dest", Kind::Text),
 ];
 
 fn directory() -> PathBuf {
@@ -49,6 +50,12 @@ static FLIGHTS: LazyLock<Flights> = LazyLock::new(|| {
             places.push((name.clone(), number as u64));
             table.rows.push(at.iter().zip(COLUMNS).map(|(at, (_, kind))| cell(&row[*at], kind)).collect());
         }
+    }
+    let [origin, dest] = ["origin", "dest"].map(|name| table.position(name));
+    table.columns.push(("route".to_string(), Kind::Text));
+    for row in &mut table.rows {
+        let route = [origin, dest].map(|at| row[at].canonical().unwrap()).join("-");
+        row.push(Cell::Text(route));
     }
     let rows = table.column("flight_id").iter().enumerate().map(|(row, id)| (id.canonical().unwrap(), row)).collect();
     Flights { table, places, rows }
@@ -129,6 +136,17 @@ fn flights_by_tail_number_with_each_carriers_share_of_late_ones() {
     let split = json!({ "kind": "stratified_grouped", "groups": "tailnum", "stratify": ["arrived_late", "origin"] });
     assert_is_the_oracles(late(split));
     assert_is_the_oracles(late(json!({ "kind": "kfold", "groups": "tailnum", "stratify": "arrived_late" })));
+}
+
+#[test]
+fn flights_by_a_route_that_is_derived() {
+    let derive = json!([{ "op": "concat", "columns": ["origin", "dest"], "into": "route", "separator": "-" }]);
+    let mut recipe = late(json!({ "kind": "grouped", "groups": "route" }));
+    recipe["transform"] = derive.clone();
+    assert_is_the_oracles(recipe);
+    let mut recipe = json!({ "split": { "kind": "random", "key": ["route", "flight_id"] }, "transform": derive });
+    recipe["dedupe"] = json!({ "key": "route", "order_by": "time_hour" });
+    assert_is_the_oracles(recipe);
 }
 
 #[test]
