@@ -197,7 +197,9 @@ fn a_state_made_for_another_kind_gives_the_same_bytes() {
             run(&with(at(other.clone(), &place, "in", &format!("{what}, before")), &changes));
             let report = run(&with(at(recipe.clone(), &place, "in", &what), &changes));
             assert_same(&place.path(&what), &first, &what);
-            assert!(report.reused_shards == report.shards || !what.ends_with("seed"), "{what}: read again");
+            // Another seed trains on other rows: then the statistics are others, too.
+            let serves = what.ends_with("seed") && recipe["fit"].is_null();
+            assert!(!serves || report.reused_shards == report.shards, "{what}: read again");
         }
     }
 }
