@@ -16,7 +16,7 @@ use twopass::hash;
 use twopass::memory::Budget;
 use twopass::source::parquet::ParquetShard;
 use twopass::source::text::{TextFormat, TextOptions, TextShard, Wanted};
-use twopass::source::{BATCH_ROWS, Chunk, Shard, ShardFormat};
+use twopass::source::{BATCH_ROWS, Chunk, Limits, Shard, ShardFormat};
 use twopass::split::{self, Boundaries, Quotas, Shares};
 use twopass::state::{ColumnState, Summary, VocabularyNeed};
 
@@ -227,8 +227,8 @@ fn decoding(c: &mut Criterion) {
             modified: 0,
             format: ShardFormat::Parquet,
         };
-        let shard = Arc::new(ParquetShard::open(&shard).expect("a sound file"));
-        let chunk = Chunk::RowGroup(shard.chunks(u64::MAX).swap_remove(0));
+        let shard = Arc::new(ParquetShard::open(&shard, Limits::of(2 << 30, 1)).expect("a sound file"));
+        let chunk = Chunk::RowGroup(shard.chunks(u64::MAX, usize::MAX).swap_remove(0));
         let schema = Arc::new(Schema::new(vec![Field::new("x", array.data_type().clone(), true)]));
         group.bench_function(name, |b| {
             b.iter(|| {

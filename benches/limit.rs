@@ -75,7 +75,7 @@ fn decode(recipe: &Recipe) -> u64 {
     let engine = Engine::new(&recipe.run, &Silent).expect("threads");
     let options = SourceOptions::new(&recipe.input).expect("no signature");
     let mut rows = 0;
-    for shard in discover::shards(&recipe.input).expect("shards") {
+    for shard in discover::shards(&recipe.input).expect("shards").shards {
         let opened = Opened::open(&shard, &options, None).expect("a readable shard");
         let columns = schema::unify([(shard.name.as_str(), &opened.fields())], &recipe.input).expect("one schema");
         let forced = vec![false; columns.fields().len()];

@@ -15,8 +15,8 @@ use crate::strata::Stratum;
 /// What a shard was scanned for. The types of its columns are with the results.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Basis {
-    /// How the rows were read, as JSON: format, names and types that the recipe sets; where it derives columns, hashes of
-    /// how these are made and of the types that they are made of.
+    /// How the rows were read, as JSON: format, names and types that the recipe sets, with how text is read where that is
+    /// not the default; where it derives columns, hashes of how these are made and of the types that they are made of.
     pub reading: String,
     /// Of the columns that the ledger is made of: hashes of how the recipe derives them and of the types they are made of.
     pub keys: (u128, u128),
@@ -83,7 +83,11 @@ impl Basis {
     /// What `recipe` needs of columns as `collect` has them; `signature` are the names it gives to the columns.
     pub fn new(recipe: &Recipe, collect: &Collect, signature: Option<&[String]>) -> Self {
         let input = &recipe.input;
-        let mut reading = serde_json::json!([input.format, signature, input.schema]);
+        let format = match input.text_options() {
+            None => serde_json::json!(input.format),
+            Some(text) => serde_json::json!([input.format, text]),
+        };
+        let mut reading = serde_json::json!([format, signature, input.schema]);
         if recipe.transform.iter().any(Transform::is_structural)
             && let serde_json::Value::Array(parts) = &mut reading
         {

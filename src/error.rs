@@ -137,6 +137,9 @@ pub enum Error {
     },
 }
 
+/// What every error advises that would be none with more memory.
+pub const RAISE_MEMORY: &str = "raise --memory";
+
 impl Error {
     /// Input data that cannot be accepted, without a deeper cause.
     pub fn data(site: Site, message: impl Into<String>) -> Self {
@@ -185,6 +188,21 @@ impl Error {
             *row += first;
         }
         self
+    }
+
+    /// Whether it would be none with more memory: what such an error leaves undone is never to depend on the machine.
+    pub fn is_for_lack_of_memory(&self) -> bool {
+        match self {
+            Self::Memory { .. } => true,
+            Self::Data { message, .. } => message.contains(RAISE_MEMORY),
+            _ => false,
+        }
+    }
+
+    /// The error with all its causes, on one line.
+    pub fn chain(&self) -> String {
+        let causes = std::iter::successors(std::error::Error::source(self), |cause| cause.source());
+        causes.fold(self.to_string(), |chain, cause| format!("{chain}: {cause}"))
     }
 
     /// The same error with the column filled in where it was not known below.

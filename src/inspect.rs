@@ -252,7 +252,7 @@ fn common_reading(store: &StateStore, records: &[ShardRecord]) -> Result<Option<
 
 fn missing_shards(input: &str, shards: &[Shard]) -> Option<Vec<String>> {
     let path = OneOrMany::Many(input.split(", ").map(str::to_string).collect());
-    let found = discover::shards(&Input { path, ..Input::default() }).ok()?;
+    let found = discover::shards(&Input { path, ..Input::default() }).ok()?.shards;
     let is_new = |name: &String| !shards.iter().any(|shard| shard.name == *name);
     Some(found.into_iter().map(|shard| shard.name).filter(is_new).collect())
 }

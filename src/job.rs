@@ -1,5 +1,6 @@
 //! A job from recipe to published output: discover, scan, freeze, write, publish. The sole owner of that order.
 
+mod bad;
 mod copying;
 mod from_state;
 mod ledgers;
@@ -19,12 +20,12 @@ use crate::engine::Engine;
 use crate::error::{Error, Result};
 use crate::observe::{Event, Observer};
 use crate::sink::staging;
-use crate::source::SourceOptions;
+use crate::source::{Limits, SourceOptions};
 use crate::spec::{Recipe, Resume, check};
 use crate::store::StateStore;
 use crate::transform;
 
-use pass_one::{Lacking, Scanned, Surveyed};
+use pass_one::{Lacking, Scanned, Survey};
 pub use report::{Phase, Report, SplitReport};
 
 /// How often a job begins again because files of its state are damaged; a disk that damages them as fast is no disk.
@@ -99,9 +100,9 @@ impl Job {
             let output = Path::new(&self.recipe.output.path);
             staging::check_target(&engine.disk, output, self.overwrite)?;
             let started = Instant::now();
-            let surveyed = self.survey(&engine)?;
+            let survey = self.survey(&engine)?;
             let lock = staging::lock(&engine.disk, output)?;
-            let (store, scanned) = self.scan_all(&engine, surveyed, true)?;
+            let (store, scanned) = self.scan_all(&engine, survey, true)?;
             let phases = vec![scan_phase(started, &scanned)];
             self.finish(&engine, &store, lock, scanned, phases)
         })
@@ -115,8 +116,8 @@ impl Job {
         let engine = self.engine(observer)?;
         self.repairing(&engine, || {
             let started = Instant::now();
-            let surveyed = self.survey(&engine)?;
-            let (_, scanned) = self.scan_all(&engine, surveyed, false)?;
+            let survey = self.survey(&engine)?;
+            let (_, scanned) = self.scan_all(&engine, survey, false)?;
             let phases = vec![scan_phase(started, &scanned)];
             Ok(self.report(&scanned, phases))
         })
@@ -136,21 +137,21 @@ impl Job {
         staging::check_target(&engine.disk, output, self.overwrite)?;
         let mut phases = Vec::new();
         let started = Instant::now();
-        let surveyed = self.survey(engine)?;
+        let survey = self.survey(engine)?;
         let lock = staging::lock(&engine.disk, output)?;
         let (store, identity) = StateStore::open_existing(&engine.disk, &self.state_path())?;
         self.check_version(&identity)?;
-        let committed = self.committed(engine, &store, &surveyed)?;
+        let committed = self.committed(engine, &store, &survey.shards)?;
         let missing = committed.iter().filter(|record| record.is_none()).count();
         if missing > 0 {
             let message = format!(
                 "the state at {} lacks {missing} of {} shards, or they changed; run `twopass scan` first",
                 store.path().display(),
-                surveyed.len()
+                survey.shards.len()
             );
             return Err(Error::Conflict(message));
         }
-        let scanned = self.read_all(engine, &store, surveyed, committed, (false, Lacking::Refuse))?;
+        let scanned = self.read_all(engine, &store, survey, committed, (false, Lacking::Refuse))?;
         phases.push(Phase { name: "scan", seconds: started.elapsed().as_secs_f64(), rows: 0, bytes: 0 });
         self.finish(engine, &store, lock, scanned, phases)
     }
@@ -175,18 +176,22 @@ impl Job {
         }
     }
 
-    fn scan_all(&self, engine: &Engine<'_>, surveyed: Vec<Surveyed>, keep: bool) -> Result<(StateStore, Scanned)> {
-        let store = self.open_state(engine, &surveyed)?;
-        self.forget_removed(engine, &store, &surveyed)?;
-        let committed = self.committed(engine, &store, &surveyed)?;
+    fn scan_all(&self, engine: &Engine<'_>, survey: Survey, keep: bool) -> Result<(StateStore, Scanned)> {
+        let store = self.open_state(engine, &survey.shards)?;
+        self.forget_removed(engine, &store, &survey.shards)?;
+        let committed = self.committed(engine, &store, &survey.shards)?;
         let always = self.recipe.run.resume == Resume::Always;
         let lacking = if always { Lacking::Refuse } else { Lacking::Scan };
-        let scanned = self.read_all(engine, &store, surveyed, committed, (keep, lacking))?;
+        let scanned = self.read_all(engine, &store, survey, committed, (keep, lacking))?;
         Ok((store, scanned))
     }
 
     pub(crate) fn options(&self) -> Result<SourceOptions> {
-        Ok(SourceOptions::new(&self.recipe.input)?.on_disk(self.disk.clone()))
+        let run = &self.recipe.run;
+        let all = || std::thread::available_parallelism().map_or(1, Into::into);
+        let threads = if run.threads > 0 { run.threads } else { all() };
+        let limits = Limits::of(run.memory.0, threads);
+        Ok(SourceOptions::new(&self.recipe.input)?.on_disk(self.disk.clone()).within(limits))
     }
 
     fn report(&self, scanned: &Scanned, phases: Vec<Phase>) -> Report {
@@ -200,10 +205,21 @@ impl Job {
             kept_parts: 0,
             columns: (scanned.collect.derived.inputs, None),
             splits: Vec::new(),
-            dropped: vec![("missing_label".to_string(), scanned.merged.missing_label)]
-                .into_iter()
-                .filter(|(_, rows)| *rows > 0)
+            dropped: [
+                ("missing_label", scanned.merged.missing_label),
+                ("bad_row", scanned.merged.skipped.values().map(|(rows, _)| rows).sum()),
+            ]
+            .into_iter()
+            .filter(|(_, rows)| *rows > 0)
+            .map(|(reason, rows)| (reason.to_string(), rows))
+            .collect(),
+            skipped: scanned
+                .merged
+                .skipped
+                .iter()
+                .map(|(at, (rows, first))| (scanned.surveyed[*at].shard.name.clone(), *rows, first.clone()))
                 .collect(),
+            bad_shards: scanned.bad_shards.clone(),
             worst: None,
             folds: None,
             phases,

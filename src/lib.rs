@@ -73,6 +73,7 @@ pub mod instant;
 pub mod job;
 pub mod memory;
 pub mod observe;
+pub mod panics;
 pub mod plan;
 pub mod preview;
 pub mod remaining;

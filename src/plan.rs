@@ -1,6 +1,8 @@
 //! The frozen plan: everything that is decided before a row is written. Pass two is a function of the plan and the
 //! shards alone; it decides nothing.
 
+use std::collections::BTreeMap;
+
 use arrow::datatypes::DataType;
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
@@ -13,6 +15,7 @@ use crate::hash;
 use crate::memory::Reservation;
 use crate::roles::Roles;
 use crate::scan::{Collect, ColumnSummary};
+use crate::source::text::Skipped;
 use crate::spec::{OutputFormat, Recipe};
 use crate::split::fate::OPEN;
 use crate::split::{Marks, Quotas, Reason};
@@ -37,6 +40,8 @@ pub struct Merged {
     pub stratify: Vec<DataType>,
     /// Rows without a label.
     pub missing_label: u64,
+    /// Of each shard that has some, by position: how many records were left out, and the first.
+    pub skipped: BTreeMap<usize, (u64, Skipped)>,
     /// Rows read.
     pub rows: u64,
     /// Rows read of each shard, in order.
@@ -151,6 +156,10 @@ pub struct Plan {
     pub rows: u64,
     /// Rows that are in no split, by reason.
     pub dropped: Vec<(Reason, u64)>,
+    /// Records that could not be read and were left out.
+    pub bad_rows: u64,
+    /// Shards that could not be read and were left out, and why.
+    pub bad_shards: Vec<(String, String)>,
     /// The fitted transforms.
     pub pipeline: Pipeline,
     /// What is known of each input column.
@@ -219,6 +228,8 @@ impl Plan {
             copied: collect.copied,
             rows: merged.rows,
             dropped: Vec::new(),
+            bad_rows: merged.skipped.values().map(|(rows, _)| rows).sum(),
+            bad_shards: Vec::new(),
             pipeline,
             facts,
             shard_rows,
@@ -344,6 +355,13 @@ impl Plan {
     /// Routes the rows of shard `at`, whose own codes stand for the strata at these positions.
     pub fn router(&self, at: usize, codes: Vec<u32>) -> Router {
         Router::new(codes, self.shards[at].first_row)
+    }
+
+    /// Rows that are in no split by the name of the reason, those that could not be read among them.
+    pub fn dropped_by_name(&self) -> Vec<(String, u64)> {
+        let bad = ("bad_row".to_string(), self.bad_rows);
+        let reasons = self.dropped.iter().map(|(reason, rows)| (reason.name().to_string(), *rows));
+        reasons.chain([bad]).filter(|(_, rows)| *rows > 0).collect()
     }
 
     /// Rows of each stratum in the split at a position, by name; none where strata do not decide, or folds are a column.

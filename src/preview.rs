@@ -47,6 +47,8 @@ pub struct Preview {
     pub input: Vec<(String, String)>,
     /// Where shards differ from the schema.
     pub disagreements: Vec<Disagreement>,
+    /// What else a person may want to know of the input.
+    pub notes: Vec<String>,
     /// Columns with a task: label, stratify, key, groups, time and so on.
     pub roles: Vec<(&'static str, Vec<String>)>,
     /// The steps with the columns they work on, in the recipe's order, by their names before the step.
@@ -161,6 +163,9 @@ pub enum StateKind {
     Foreign,
 }
 
+/// A shard, its columns, and its rows where these are known.
+type Surveyed = (Shard, ShardFields, Option<u64>);
+
 impl Job {
     /// Says what the job would do.
     ///
@@ -171,7 +176,7 @@ impl Job {
     pub fn check(&self) -> Result<Preview> {
         let recipe = self.recipe();
         let engine = Engine::new(&recipe.run, &Silent)?;
-        let opened = self.open_all(&engine)?;
+        let (opened, mut notes) = self.open_all(&engine)?;
         let fields = || opened.iter().map(|(shard, fields, _)| (shard.name.as_str(), fields));
         let lenient = Input {
             missing_columns: MissingColumns::Insert,
@@ -200,6 +205,10 @@ impl Job {
             rows,
             input: type_names(&schema),
             disagreements: disagreements(recipe, &schema, fields()),
+            notes: {
+                notes.extend(schema::alike_note(fields()));
+                notes
+            },
             roles: [
                 ("label", names(collect.label.as_slice())),
                 ("stratify", names(&collect.stratify)),
@@ -224,16 +233,25 @@ impl Job {
         })
     }
 
-    fn open_all(&self, engine: &Engine<'_>) -> Result<Vec<(Shard, ShardFields, Option<u64>)>> {
-        let shards = discover::shards(&self.recipe().input)?;
+    /// The shards, and what is to be told of how they were found.
+    fn open_all(&self, engine: &Engine<'_>) -> Result<(Vec<Surveyed>, Vec<String>)> {
+        let discover::Found { shards, mut notes } = discover::shards(&self.recipe().input)?;
         let options = self.options()?;
-        let open = |shard: Shard| {
-            let opened = Opened::open(&shard, &options, None)?;
-            Ok((shard, opened.fields(), opened.rows()))
+        let open = |shard: Shard| match Opened::open(&shard, &options, None) {
+            Ok(opened) => Ok(Ok((shard, opened.fields(), opened.rows()))),
+            Err(error) if self.leaves_closed(&error) => Ok(Err(format!("left out: {}", error.chain()))),
+            Err(error) => Err(error),
         };
         // Collected first: of several shards that cannot be opened, the first by name is told.
         let opened: Vec<Result<_>> = engine.pool.install(|| shards.into_par_iter().map(open).collect());
-        opened.into_iter().collect()
+        let mut surveyed = Vec::with_capacity(opened.len());
+        for one in opened {
+            match one? {
+                Ok(one) => surveyed.push(one),
+                Err(note) => notes.push(note),
+            }
+        }
+        Ok((surveyed, notes))
     }
 
     /// Looks at the state without opening it: opening repairs, which writes.

@@ -20,6 +20,7 @@ use crate::error::{Error, Result, Site};
 use crate::hash;
 use crate::observe::Event;
 use crate::schema::{self, ShardFields};
+use crate::source::text::Skipped;
 use crate::source::{Chunk, Decoded, Opened, Shard};
 use crate::spec::{OneOrMany, Recipe, SplitKind};
 use crate::split::time::{self, Unit};
@@ -265,6 +266,8 @@ pub struct ShardSummary {
     pub rows: u64,
     /// Rows without a label.
     pub missing_label: u64,
+    /// Records that were left out.
+    pub skipped: Vec<Skipped>,
     /// What it was scanned for.
     pub basis: Basis,
     /// XXH3-128 of a text shard's file.
@@ -289,6 +292,8 @@ pub enum Outcome {
         columns: Vec<ColumnSummary>,
         /// The decoded chunks, when they were asked for and there was room.
         cached: Option<Vec<Chunk>>,
+        /// Whether they were asked for and there was none.
+        crowded: bool,
     },
     /// A value did not fit the schema: these are the types that hold all the shard's values.
     Widened(ShardFields),
@@ -318,13 +323,16 @@ pub fn shard(
         engine.observer.event(Event::Advance { rows: stored.rows(), bytes: shard.bytes });
         let columns = collect.empty_columns();
         let summary = summary(opened, (collect, basis), stored.rows(), &columns)?;
-        return Ok(Outcome::Done { summary: Box::new(summary), columns, cached: None });
+        return Ok(Outcome::Done { summary: Box::new(summary), columns, cached: None, crowded: false });
     }
     let mut columns = collect.empty_columns();
     let mut rows_of = LedgerRows::new(collect)?;
     let mut reservation = engine.budget.reserve("the columns' statistics", 0)?;
     let (mut rows, mut missing_label) = (0, 0);
+    let (mut skipped, mut skipped_bytes) = (Vec::new(), 0);
     let mut cached = keep.then(Vec::new);
+    // How much a shard becomes is not known before its end: a compressed one may be thousands of times its size.
+    let mut kept_bytes = engine.budget.reserve("the decoded columns", 0)?;
     // Columns that are made of several are held for all rows of a chunk: these are no more than a window's.
     let piece_bytes = if collect.derived.combines() { engine.window_bytes() } else { u64::MAX };
     let mut windows = Windows::new(engine, shard, opened, &collect.derived.source, &collect.forced, piece_bytes)?;
@@ -337,7 +345,10 @@ pub fn shard(
         let chunks_with: Vec<Marked<'_>> =
             chunks.iter().zip(&masks).map(|(chunk, masks)| Marked { chunk, masks }).collect();
         let parts = scan_columns(engine, &chunks_with, collect, &mut columns, cached.is_some())?;
-        let held: usize = columns.iter().map(ColumnSummary::heap_bytes).sum();
+        let more = windows.take_skipped();
+        skipped_bytes += more.iter().map(Skipped::bytes).sum::<usize>();
+        skipped.extend(more);
+        let held: usize = columns.iter().map(ColumnSummary::heap_bytes).sum::<usize>() + skipped_bytes;
         if !reservation.try_resize(held as u64) {
             return Err(too_many_values(engine, collect, &columns, held));
         }
@@ -349,7 +360,13 @@ pub fn shard(
             rows += chunk.rows() as u64;
         }
         if let Some(kept) = &mut cached {
+            let before = kept.len();
             kept.extend(chunks.iter().zip(by_chunk).map(|(chunk, parts)| keep_decoded(chunk, parts)));
+            let more: u64 = kept[before..].iter().map(Chunk::held_bytes).sum();
+            if !kept_bytes.try_resize(kept_bytes.bytes() + more) {
+                cached = None;
+                let _nothing_left = kept_bytes.try_resize(0);
+            }
         }
         engine
             .observer
@@ -358,10 +375,12 @@ pub fn shard(
     if let Some(fields) = windows.widened() {
         return Ok(Outcome::Widened(fields));
     }
+    let crowded = keep && cached.is_none();
     let learned = summary(opened, (collect, basis), rows, &columns)?;
+    skipped.extend(windows.take_skipped());
     let summary =
-        ShardSummary { missing_label, content: windows.content(), strata: rows_of.strata.finish(), ..learned };
-    Ok(Outcome::Done { summary: Box::new(summary), columns, cached })
+        ShardSummary { missing_label, skipped, content: windows.content(), strata: rows_of.strata.finish(), ..learned };
+    Ok(Outcome::Done { summary: Box::new(summary), columns, cached, crowded })
 }
 
 /// The summary of a shard without strata.
@@ -375,6 +394,7 @@ fn summary(
     Ok(ShardSummary {
         rows,
         missing_label: 0,
+        skipped: Vec::new(),
         basis: basis.clone(),
         content: None,
         fields: opened.fields().iter().map(|(name, data_type)| (name.clone(), data_type.to_string())).collect(),

@@ -236,8 +236,12 @@ pub fn unify<'a>(shards: impl IntoIterator<Item = (&'a str, &'a ShardFields)>, i
                 }
                 None if input.extra_columns == ExtraColumns::Ignore => {}
                 None => {
+                    let twin = merged.iter().find(|(known, _)| known.to_lowercase() == name.to_lowercase());
+                    let twin = twin.map_or_else(String::new, |(known, _)| {
+                        format!(", which has `{known}`: rename one if they are the same")
+                    });
                     let message = format!(
-                        "not a column of the first shard, {first_shard}; set input.extra_columns = \"ignore\" to pass over it"
+                        "not a column of the first shard, {first_shard}{twin}; set input.extra_columns = \"ignore\" to pass over it"
                     );
                     return Err(Error::data(Site::shard(shard).in_column(name), message));
                 }
@@ -263,6 +267,30 @@ pub fn unify<'a>(shards: impl IntoIterator<Item = (&'a str, &'a ShardFields)>, i
     }
     let fields = merged.into_iter().map(|(name, data_type)| Field::new(name, data_type, true));
     Ok(Arc::new(Schema::new(fields.collect::<Vec<_>>())))
+}
+
+/// A note about columns whose names differ only by case, in one shard or in several: mostly they are meant to be one.
+pub fn alike_note<'a>(shards: impl IntoIterator<Item = (&'a str, &'a ShardFields)>) -> Option<String> {
+    let mut first: hashbrown::HashMap<String, (&str, &str)> = hashbrown::HashMap::new();
+    let mut pairs: Vec<[(&str, &str); 2]> = Vec::new();
+    let mut last: Option<&ShardFields> = None;
+    for (shard, fields) in shards {
+        if last.replace(fields).is_some_and(|last| std::ptr::eq(last, fields) || last == fields) {
+            continue;
+        }
+        for (name, _) in fields {
+            let known = *first.entry(name.to_lowercase()).or_insert((name, shard));
+            if known.0 != name && !pairs.iter().any(|[one, other]| (one.0, other.0) == (known.0, name.as_str())) {
+                pairs.push([known, (name, shard)]);
+            }
+        }
+    }
+    let [one, other] = pairs.first()?;
+    let more = if pairs.len() > 1 { format!(", and so do {} more pairs", pairs.len() - 1) } else { String::new() };
+    Some(format!(
+        "columns `{}` (shard {}) and `{}` (shard {}) differ only by case{more}; they are read as different columns",
+        one.0, one.1, other.0, other.1
+    ))
 }
 
 /// Key of a field's metadata: the column is not of the output.

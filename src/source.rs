@@ -10,13 +10,16 @@ use arrow::datatypes::{DataType, SchemaRef};
 use xxhash_rust::xxh3::Xxh3;
 
 use crate::disk::Disk;
-use crate::error::{Error, Result, Site};
+use crate::error::{Error, RAISE_MEMORY, Result, Site};
+use crate::panics;
 use crate::schema::{self, ShardFields};
-use crate::spec::Input;
+use crate::spec::{Input, OnBad};
 
 /// Files as streams of plain bytes.
 pub mod compression;
 pub mod discover;
+/// Formats that are not read.
+pub mod foreign;
 pub mod parquet;
 pub mod text;
 
@@ -26,10 +29,54 @@ pub use discover::{Shard, ShardFormat};
 pub const BATCH_ROWS: usize = 8_192;
 
 /// What the recipe says of reading shards of any format.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub struct SourceOptions {
-    signature: Option<Arc<[String]>>,
+    /// How text is read, whatever its kind.
+    text: text::TextOptions,
     disk: Disk,
+    limits: Limits,
+}
+
+/// What a shard may ask for at once: what its header says is checked against it before anything is allocated.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// Bytes of a page of a Parquet file, as it is read.
+    pub page_bytes: u64,
+    /// Bytes that a shard's description of its columns may take in memory.
+    pub header_bytes: u64,
+}
+
+impl Limits {
+    /// Of a process that may take `memory` bytes and has so many threads, each with a page of its own.
+    pub fn of(memory: u64, threads: usize) -> Self {
+        Self {
+            page_bytes: (memory / 3 / threads.max(1) as u64).max(16 << 20),
+            header_bytes: (memory / 4).max(16 << 20),
+        }
+    }
+}
+
+/// What a column takes in memory at the least, in bytes: its description and its statistics.
+const COLUMN_BYTES: u64 = 4 << 10;
+
+impl Limits {
+    /// Checks that there is room for so many columns.
+    ///
+    /// # Errors
+    /// [`Error::Data`].
+    pub fn check_columns(&self, columns: u64) -> Result<()> {
+        if columns.saturating_mul(COLUMN_BYTES) <= self.header_bytes {
+            return Ok(());
+        }
+        let message = format!("{columns} columns are more than there is room for: {RAISE_MEMORY}");
+        Err(Error::data(Site::default(), message))
+    }
+}
+
+impl Default for SourceOptions {
+    fn default() -> Self {
+        Self { text: text::TextOptions::default(), disk: Disk::default(), limits: Limits::of(2 << 30, 1) }
+    }
 }
 
 impl SourceOptions {
@@ -38,10 +85,20 @@ impl SourceOptions {
     /// # Errors
     /// [`Error::Io`] when it cannot be read, [`Error::Recipe`] when it names no columns or one twice.
     pub fn new(input: &Input) -> Result<Self> {
-        let Some(path) = &input.signature else { return Ok(Self::default()) };
+        let text = text::TextOptions {
+            null_values: input.null_values.as_deref().map(text::NullWords::new),
+            encoding_errors: input.encoding_errors,
+            bad_rows: match input.bad_rows {
+                OnBad::Raise => text::BadRows::Raise,
+                OnBad::Skip => text::BadRows::Skip,
+            },
+            forced: input.schema.iter().map(|(name, named)| (name.clone(), schema::named(*named))).collect(),
+            ..text::TextOptions::default()
+        };
+        let Some(path) = &input.signature else { return Ok(Self { text, ..Self::default() }) };
         let path = std::path::Path::new(path);
-        let text = std::fs::read_to_string(path).map_err(|e| Error::io("read", path, e))?;
-        let names: Vec<String> = text.trim().split(',').map(|name| name.trim().to_string()).collect();
+        let signature = std::fs::read_to_string(path).map_err(|e| Error::io("read", path, e))?;
+        let names: Vec<String> = signature.trim().split(',').map(|name| name.trim().to_string()).collect();
         if let Some(at) = (0..names.len()).find(|&at| names[at].is_empty() || names[..at].contains(&names[at])) {
             let message = format!(
                 "signature {}: name {} (`{}`) is empty or stands there twice",
@@ -51,7 +108,7 @@ impl SourceOptions {
             );
             return Err(Error::Recipe(message));
         }
-        Ok(Self { signature: Some(names.into()), disk: Disk::default() })
+        Ok(Self { text: text::TextOptions { names: Some(names.into()), ..text }, ..Self::default() })
     }
 
     /// The same options, with shards opened on `disk`.
@@ -60,9 +117,15 @@ impl SourceOptions {
         Self { disk, ..self }
     }
 
+    /// The same options, with shards that may ask for this much.
+    #[must_use]
+    pub fn within(self, limits: Limits) -> Self {
+        Self { limits, ..self }
+    }
+
     /// The names of the columns of text shards, when a signature gives them.
     pub fn signature_names(&self) -> Option<&[String]> {
-        self.signature.as_deref()
+        self.text.names.as_deref()
     }
 }
 
@@ -70,7 +133,7 @@ impl SourceOptions {
 pub enum Opened {
     /// Apache Parquet.
     Parquet(Arc<parquet::ParquetShard>),
-    /// CSV, TSV or JSON lines.
+    /// CSV, TSV or JSON.
     Text(OpenedText),
 }
 
@@ -82,8 +145,8 @@ impl Opened {
     pub fn open(shard: &Shard, options: &SourceOptions, known: Option<&ShardFields>) -> Result<Self> {
         options.disk.step("open", &shard.path)?;
         match shard.format {
-            ShardFormat::Parquet => Ok(Self::Parquet(Arc::new(parquet::ParquetShard::open(shard)?))),
-            ShardFormat::Delimited { .. } | ShardFormat::JsonLines => {
+            ShardFormat::Parquet => Ok(Self::Parquet(Arc::new(parquet::ParquetShard::open(shard, options.limits)?))),
+            ShardFormat::Delimited(_) | ShardFormat::Json => {
                 OpenedText::open(shard, options, known).map(Self::Text).map_err(|e| e.in_shard(&shard.name))
             }
         }
@@ -137,12 +200,12 @@ const TELLING_BYTES: u64 = 64 << 10;
 
 impl OpenedText {
     fn open(shard: &Shard, options: &SourceOptions, known: Option<&ShardFields>) -> Result<Self> {
-        let format = match shard.format {
-            ShardFormat::Delimited { delimiter } => text::TextFormat::Delimited { delimiter },
-            ShardFormat::JsonLines | ShardFormat::Parquet => text::TextFormat::JsonLines,
+        let kind = match shard.format {
+            ShardFormat::Delimited(delimiter) => text::TextKind::Delimited(delimiter),
+            ShardFormat::Json | ShardFormat::Parquet => text::TextKind::Json,
         };
-        let options = text::TextOptions { format, names: options.signature.clone() };
-        let opened = text::TextShard::open(&shard.path, &options)?;
+        let opened = text::TextShard::open(&shard.path, &text::TextOptions { kind, ..options.text.clone() })?;
+        options.limits.check_columns(opened.names().len() as u64).map_err(|e| e.in_shard(&shard.name))?;
         let (text, fields) = match known {
             Some(known) => (opened.with_new_columns(known.iter().map(|(name, _)| name.as_str())), known.clone()),
             None => {
@@ -256,13 +319,10 @@ impl Chunk {
         let name = schema.field(column).name();
         let outcome = match self {
             Self::RowGroup(range) => {
-                let attempt = std::panic::AssertUnwindSafe(|| range.for_each_array(schema, column, visit));
-                std::panic::catch_unwind(attempt).unwrap_or_else(|panic| {
-                    Err(Error::unreadable(
-                        Site::default(),
-                        "the decoder gave up; the shard is probably damaged",
-                        panic_text(&*panic),
-                    ))
+                let attempt = panics::caught(|| range.for_each_array(schema, column, visit));
+                attempt.unwrap_or_else(|panic| {
+                    let message = "the decoder gave up; the shard is probably damaged";
+                    Err(Error::unreadable(Site::default(), message, panic))
                 })
             }
             Self::Decoded(decoded) => {
@@ -279,14 +339,6 @@ impl Chunk {
         };
         outcome.map_err(|e| e.in_shard(self.shard()).in_column(name))
     }
-}
-
-pub(crate) fn panic_text(panic: &(dyn std::any::Any + Send)) -> String {
-    panic
-        .downcast_ref::<String>()
-        .cloned()
-        .or_else(|| panic.downcast_ref::<&str>().map(ToString::to_string))
-        .unwrap_or_else(|| "panic".to_string())
 }
 
 /// `array` as the schema wants it; a dictionary of what is wanted is left one.

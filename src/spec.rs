@@ -17,7 +17,7 @@ pub use transform::{
     CategoryOrder, Frequency, ImputeStrategy, MinMaxScaler, OneHotDrop, OneHotEncoder, OneHotUnknown, OrdinalEncoder,
     OrdinalUnknown, Scalar, SimpleImputer, StandardScaler, Transform,
 };
-pub use values::{ByteSize, OneOrMany, Size, Sizes};
+pub use values::{ByteSize, Delimiter, OneOrMany, Size, Sizes};
 
 /// A whole recipe. Every key has a default or none.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -62,6 +62,53 @@ pub struct Input {
     pub extra_columns: ExtraColumns,
     /// Types that override what the shards say, by column.
     pub schema: std::collections::BTreeMap<String, TypeName>,
+    /// What stands between the fields of CSV and TSV shards: `auto`, or one character.
+    #[serde(skip_serializing_if = "Delimiter::is_auto")]
+    pub delimiter: Delimiter,
+    /// Words that say in CSV and TSV that a value is missing, besides the empty field; default those of pandas.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub null_values: Option<Vec<String>>,
+    /// What to do with bytes that are no UTF-8.
+    #[serde(skip_serializing_if = "EncodingErrors::is_raise")]
+    pub encoding_errors: EncodingErrors,
+    /// What to do with records of text shards that cannot be read.
+    #[serde(skip_serializing_if = "OnBad::is_raise")]
+    pub bad_rows: OnBad,
+    /// Share of the rows that may be skipped before it is an error all the same.
+    #[serde(skip_serializing_if = "is_usual_share")]
+    pub max_bad_rows: f64,
+    /// What to do with shards that cannot be read.
+    #[serde(skip_serializing_if = "OnBad::is_raise")]
+    pub bad_shards: OnBad,
+    /// Share of the shards that may be skipped before it is an error all the same.
+    #[serde(skip_serializing_if = "is_usual_share")]
+    pub max_bad_shards: f64,
+}
+
+/// Share of rows and of shards that may be skipped, where the recipe does not say.
+const USUAL_SHARE: f64 = 0.05;
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands over references")]
+fn is_usual_share(share: &f64) -> bool {
+    share.to_bits() == USUAL_SHARE.to_bits()
+}
+
+/// `input.bad_rows` and `input.bad_shards`
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum OnBad {
+    /// An error that names it.
+    #[default]
+    Raise,
+    /// Left out, counted and told.
+    Skip,
+}
+
+impl OnBad {
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands over references")]
+    fn is_raise(&self) -> bool {
+        *self == Self::Raise
+    }
 }
 
 impl Default for Input {
@@ -73,7 +120,42 @@ impl Default for Input {
             missing_columns: MissingColumns::Insert,
             extra_columns: ExtraColumns::Raise,
             schema: std::collections::BTreeMap::new(),
+            delimiter: Delimiter::Auto,
+            null_values: None,
+            encoding_errors: EncodingErrors::Raise,
+            bad_rows: OnBad::Raise,
+            max_bad_rows: USUAL_SHARE,
+            bad_shards: OnBad::Raise,
+            max_bad_shards: USUAL_SHARE,
         }
+    }
+}
+
+impl Input {
+    /// The keys that change what is read of text shards, where one is not the default.
+    pub fn text_options(&self) -> Option<serde_json::Value> {
+        let default = Self::default();
+        let is_default = (self.delimiter, &self.null_values, self.encoding_errors, self.bad_rows)
+            == (default.delimiter, &default.null_values, default.encoding_errors, default.bad_rows);
+        (!is_default)
+            .then(|| serde_json::json!([self.delimiter, self.null_values, self.encoding_errors, self.bad_rows]))
+    }
+}
+
+/// `input.encoding_errors`
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum EncodingErrors {
+    /// An error that names shard, row, line and byte.
+    #[default]
+    Raise,
+    /// Each becomes U+FFFD.
+    Replace,
+}
+
+impl EncodingErrors {
+    fn is_raise(&self) -> bool {
+        *self == Self::Raise
     }
 }
 
@@ -89,9 +171,9 @@ pub enum InputFormat {
     Csv,
     /// Tab-separated values.
     Tsv,
-    /// JSON, one object a line.
+    /// JSON: lines, an array or a single object.
     Json,
-    /// JSON, one object a line.
+    /// The same.
     Jsonl,
 }
 

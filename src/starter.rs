@@ -21,7 +21,7 @@ const LOOKED_AT: usize = 20;
 /// [`crate::error::Error::Data`] when nothing is found at `path` or a shard cannot be opened.
 pub fn recipe(path: &str) -> Result<String> {
     let mut input = Input { path: OneOrMany::One(path.into()), ..Input::default() };
-    let shards = discover::shards(&input)?;
+    let shards = discover::shards(&input)?.shards;
     let options = SourceOptions::default();
     let mut fields = Vec::new();
     for shard in shards.iter().take(LOOKED_AT) {

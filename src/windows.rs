@@ -10,12 +10,13 @@ use arrow::datatypes::{DataType, SchemaRef};
 use rayon::prelude::*;
 
 use crate::engine::Engine;
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, Site};
 use crate::memory::Reservation;
+use crate::panics;
 use crate::schema::{self, ShardFields};
 use crate::source::compression::ContentHash;
 use crate::source::parquet::RowGroupRange;
-use crate::source::text::{Block, Parsed, TextShard, Wanted};
+use crate::source::text::{Block, Parsed, Skipped, TextShard, Wanted};
 use crate::source::{Chunk, Decoded, Opened, Shard};
 
 /// Decoded bytes below which handing a window to the threads costs more than it gives.
@@ -77,7 +78,9 @@ impl Windows {
     ) -> Result<Self> {
         let full = Full::new(engine, schema);
         Ok(match opened {
-            Opened::Parquet(shard) => Self::Parquet { rest: shard.chunks(piece_bytes).into(), full },
+            Opened::Parquet(shard) => {
+                Self::Parquet { rest: shard.chunks(piece_bytes, chunk_rows(engine)).into(), full }
+            }
             Opened::Text(text) => Self::Text(TextWindows::new(engine, shard, opened, &text.text, schema, forced)?),
         })
     }
@@ -107,6 +110,14 @@ impl Windows {
         }
     }
 
+    /// Records of a text shard that were left out since this was last asked.
+    pub fn take_skipped(&mut self) -> Vec<Skipped> {
+        match self {
+            Self::Text(text) => std::mem::take(&mut text.skipped),
+            Self::Parquet { .. } | Self::Kept { .. } => Vec::new(),
+        }
+    }
+
     /// The types that hold all the shard's values, when some did not fit the schema.
     pub fn widened(&self) -> Option<ShardFields> {
         match self {
@@ -115,6 +126,14 @@ impl Windows {
         }
     }
 }
+
+/// Rows of a chunk at the most: what the ledger keeps of each row is held until its window is done.
+fn chunk_rows(engine: &Engine<'_>) -> usize {
+    (engine.window_bytes() / LEDGER_COST).max(1 << 18) as usize
+}
+
+/// Bytes that a row's hashes and codes take, with their copies.
+const LEDGER_COST: u64 = 32;
 
 /// The windows of a text shard: a thread of its own reads, decompresses and cuts blocks ahead of the parsing.
 pub struct TextWindows {
@@ -130,6 +149,10 @@ pub struct TextWindows {
     ended: bool,
     /// Bytes on disk not yet told of.
     disk_bytes: u64,
+    /// Rows that were read.
+    rows: u64,
+    /// Records that were left out since they were last asked for.
+    skipped: Vec<Skipped>,
     _held: Reservation,
 }
 
@@ -157,11 +180,17 @@ impl TextWindows {
         let source = text.blocks(block_bytes as usize).map_err(|e| e.in_shard(&shard.name))?;
         let content = source.content();
         let read_ahead = move || {
-            for block in source {
-                // A receiver that is gone wants no more.
-                if sender.send(block).is_err() {
-                    break;
+            let passed = panics::caught(|| {
+                for block in source {
+                    // A receiver that is gone wants no more.
+                    if sender.send(block).is_err() {
+                        break;
+                    }
                 }
+            });
+            if let Err(panic) = passed {
+                let message = "the decoder gave up; the shard is probably damaged";
+                let _ = sender.send(Err(Error::unreadable(Site::default(), message, panic)));
             }
         };
         let name = "twopass-read".to_string();
@@ -183,6 +212,8 @@ impl TextWindows {
             widened: None,
             ended: false,
             disk_bytes: shard.bytes,
+            rows: 0,
+            skipped: Vec::new(),
             _held: held,
         })
     }
@@ -195,10 +226,11 @@ impl TextWindows {
             let parse = |block: &Block| self.text.parse(block, &self.wanted);
             let parsed: Vec<Result<Parsed>> = engine.pool.install(|| blocks.par_iter().map(parse).collect());
             let mut chunks = Vec::with_capacity(blocks.len());
-            for (block, parsed) in blocks.iter().zip(parsed) {
-                let parsed = parsed.map_err(|e| e.in_shard(&self.name))?;
+            for parsed in parsed {
+                let mut parsed = parsed.map_err(|e| e.in_shard(&self.name))?;
+                self.skipped.append(&mut parsed.skipped);
                 match parsed.batch {
-                    Some(batch) if parsed.new_columns.is_empty() => chunks.push(self.chunk(block, &batch)),
+                    Some(batch) if parsed.new_columns.is_empty() => chunks.push(self.chunk(&batch)),
                     _ => self.widen(parsed),
                 }
             }
@@ -214,10 +246,12 @@ impl TextWindows {
         Ok(None)
     }
 
-    fn chunk(&self, block: &Block, batch: &RecordBatch) -> Chunk {
+    fn chunk(&mut self, batch: &RecordBatch) -> Chunk {
+        let first_row = self.rows;
+        self.rows += batch.num_rows() as u64;
         Chunk::Decoded(Decoded {
             shard: Arc::clone(&self.name),
-            first_row: block.first_row,
+            first_row,
             rows: batch.num_rows(),
             columns: batch.columns().iter().map(|array| vec![Arc::clone(array)]).collect(),
             derived: false,

@@ -1,5 +1,5 @@
-//! Every decoder of persisted bytes, under damage of every kind: an error or a value that can be used, never a panic,
-//! never memory that the bytes do not account for.
+//! Every decoder of persisted bytes and every reader of text, under damage of every kind: an error or a value that can be
+//! used, never a panic, never memory that the bytes do not account for.
 //!
 //! Each target changes records that a job really wrote (`tests/fuzz/corpus`) and hands them to the decoder, as they are
 //! (then the checksum is what finds them) and under a checksum made new (then what comes after it is on its own). A plain
@@ -22,5 +22,9 @@ mod mutate;
 mod outputs;
 #[path = "fuzz/records.rs"]
 mod records;
+#[path = "fuzz/shards.rs"]
+mod shards;
 #[path = "fuzz/states.rs"]
 mod states;
+#[path = "fuzz/texts.rs"]
+mod texts;

@@ -50,6 +50,7 @@ fn text(preview: &Preview) -> String {
         count(preview.input.len() as u64)
     )];
     lines.extend(preview.roles.iter().map(|(role, columns)| format!("{role}: {}", columns.join(", "))));
+    lines.extend(preview.notes.iter().map(|note| format!("note: {note}")));
     lines.extend(disagreements(&preview.disagreements));
     if !preview.steps.is_empty() {
         let rows = preview.steps.iter().enumerate().map(|(at, (op, columns))| {

@@ -20,6 +20,9 @@ use super::{print, resolve};
 /// Strata shown before the rest is summed up.
 const SHOWN_STRATA: usize = 12;
 
+/// Shards with something skipped that are shown.
+const SHOWN_SKIPPED: usize = 10;
+
 /// Runs a job and reports it.
 pub fn run(args: &JobArgs, go: impl FnOnce(&Job, &dyn Observer) -> Result<Report>) -> anyhow::Result<ExitCode> {
     let job = resolve::job(args)?;
@@ -67,6 +70,13 @@ fn as_json(report: &Report, peak: Option<u64>) -> Value {
         .collect();
     let dropped: Map<String, Value> =
         report.dropped.iter().map(|(reason, rows)| (reason.clone(), json!(rows))).collect();
+    let skipped: Map<String, Value> = report
+        .skipped
+        .iter()
+        .map(|(shard, rows, first)| (shard.clone(), json!({ "rows": rows, "first": first })))
+        .collect();
+    let bad_shards: Map<String, Value> =
+        report.bad_shards.iter().map(|(shard, why)| (shard.clone(), json!(why))).collect();
     json!({
         "output": report.output,
         "state": report.state,
@@ -77,6 +87,8 @@ fn as_json(report: &Report, peak: Option<u64>) -> Value {
         "output_columns": report.columns.1,
         "splits": splits,
         "dropped": dropped,
+        "skipped_rows": skipped,
+        "skipped_shards": bad_shards,
         "worst_share": report.worst,
         "folds": report.folds,
         "phases": report.phases,
@@ -113,6 +125,23 @@ fn text(report: &Report, peak: Option<u64>, recipe: &Recipe) -> String {
     }
     for (reason, rows) in &report.dropped {
         lines.push(format!("dropped {} rows: {reason} ({})", count(*rows), percent(*rows, report.rows)));
+    }
+    for (shard, rows, first) in report.skipped.iter().take(SHOWN_SKIPPED) {
+        let column = first.column.as_ref().map_or_else(String::new, |column| format!(", column {column}"));
+        let what = cut(&first.message, 160);
+        lines.push(format!(
+            "skipped {} rows of {shard}, the first on line {}{column}: {what}",
+            count(*rows),
+            first.line
+        ));
+    }
+    for (shard, why) in report.bad_shards.iter().take(SHOWN_SKIPPED) {
+        lines.push(format!("skipped shard {shard}: {}", cut(why, 200)));
+    }
+    let more =
+        report.skipped.len().saturating_sub(SHOWN_SKIPPED) + report.bad_shards.len().saturating_sub(SHOWN_SKIPPED);
+    if more > 0 {
+        lines.push(format!("… and {} more shards; all are in _skipped.jsonl", count(more as u64)));
     }
     lines.extend(leakage(report, recipe));
     for phase in &report.phases {

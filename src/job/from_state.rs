@@ -141,7 +141,9 @@ impl Job {
             several => format!("{} columns", several.len()),
         };
         Ok(match lack {
-            Lack::Reading => "input.format, input.signature or input.schema is not the one of the state".into(),
+            Lack::Reading => {
+                "input.format, input.signature, input.schema or how text is read is not that of the state".into()
+            }
             Lack::Derivation => {
                 "the columns are not made by the rename, cast, concat, row_max, drop and keep of the state".into()
             }

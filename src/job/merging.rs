@@ -12,6 +12,7 @@ use crate::memory::Reservation;
 use crate::plan::Merged;
 use crate::roles::Roles;
 use crate::scan::{Collect, ColumnSummary, ShardSummary};
+use crate::source::text::Skipped;
 use crate::state::VocabularyNeed;
 use crate::strata::{self, Stratum};
 
@@ -31,6 +32,8 @@ pub(super) struct Merging {
     /// Bytes of the strata's values.
     strata_bytes: usize,
     missing_label: u64,
+    /// Of each shard that has some: how many records were left out, and the first.
+    skipped: BTreeMap<usize, (u64, Skipped)>,
     /// Rows of each shard that was added, by position, the hash of its file where it is known, and what its ledger has.
     rows: BTreeMap<usize, (u64, Option<u128>, Roles)>,
     /// The numbers of each shard's strata, by position; none once they are too many to be kept.
@@ -64,6 +67,9 @@ impl Merging {
         }
         let codes: Vec<u32> = summary.strata.iter().map(|stratum| self.add_stratum(stratum)).collect();
         self.missing_label += summary.missing_label;
+        if let Some(first) = summary.skipped.first() {
+            self.skipped.insert(shard, (summary.skipped.len() as u64, first.clone()));
+        }
         self.kept_codes += codes.len();
         match &mut self.shard_codes {
             Some(kept) if self.kept_codes <= MOST_KEPT_STRATA => {
@@ -129,6 +135,7 @@ impl Merging {
             strata: strata.into_iter().map(|(stratum, _)| stratum).collect(),
             stratify: types.clone(),
             missing_label: self.missing_label,
+            skipped: self.skipped,
             rows: shard_rows.iter().sum(),
             shard_rows,
             shard_roles,

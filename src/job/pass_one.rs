@@ -1,12 +1,13 @@
 //! Pass one over all shards: what is not in the state is scanned, until every shard was read under types that all
 //! shards' values fit, and the shards' results are merged.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use rayon::prelude::*;
 
 use super::Job;
+use super::bad::BadShard;
 use super::from_state::Found;
 use super::merging::Merging;
 use super::scanning::Scanning;
@@ -35,6 +36,14 @@ pub(super) struct Surveyed {
     pub(super) rows: Option<u64>,
     /// How a Parquet shard's row groups lie, where they might be copied.
     pub(super) layout: Option<Layout>,
+}
+
+/// The shards, as discovery found them.
+pub(super) struct Survey {
+    /// Those that could be opened.
+    pub(super) shards: Vec<Surveyed>,
+    /// The others, where they are left out.
+    pub(super) bad: Vec<BadShard>,
 }
 
 /// What of the shards is read.
@@ -70,6 +79,8 @@ pub(super) struct Scanned {
     pub(super) reused: usize,
     /// How rows are allotted to splits, where that is known already.
     pub(super) allotted: Option<Allotted>,
+    /// Shards that could not be read and were left out, by name.
+    pub(super) bad_shards: Vec<BadShard>,
     /// Rows and bytes that were read just now.
     pub(super) read: (u64, u64),
 }
@@ -109,39 +120,65 @@ pub(super) struct Progress {
     pub(super) kept: Kept,
     /// Whether decoded columns are still kept.
     pub(super) keep: bool,
+    /// Shards that cannot be read, by position.
+    pub(super) bad: BTreeMap<usize, BadShard>,
     /// Positions of the shards that were scanned just now.
     pub(super) scanned: BTreeSet<usize>,
     /// Rows and bytes that were read just now.
     pub(super) read: (u64, u64),
 }
 
+impl Progress {
+    /// Whether nothing is left to do of a shard.
+    pub(super) fn is_done(&self, at: usize) -> bool {
+        self.merging.has(at) || self.bad.contains_key(&at)
+    }
+}
+
 impl Job {
     /// Finds the shards and reads what they say of themselves.
-    pub(super) fn survey(&self, engine: &Engine<'_>) -> Result<Vec<Surveyed>> {
-        let shards = discover::shards(&self.recipe.input)?;
+    pub(super) fn survey(&self, engine: &Engine<'_>) -> Result<Survey> {
+        let discover::Found { shards, notes } = discover::shards(&self.recipe.input)?;
+        notes.iter().for_each(|note| engine.observer.event(Event::Note(note)));
         let options = self.options()?;
+        let all = shards.len();
         let open = |shard: Shard| {
             engine.go_on()?;
-            let opened = Opened::open(&shard, &options, None)?;
-            Ok(Surveyed {
+            let opened = match Opened::open(&shard, &options, None) {
+                Err(error) if self.leaves_closed(&error) => return Ok(Err((shard.name, error.chain()))),
+                opened => opened?,
+            };
+            Ok(Ok(Surveyed {
                 fields: Arc::new(opened.fields()),
                 fingerprint: opened.fingerprint(),
                 rows: opened.rows(),
                 layout: opened.layout().filter(|_| self.changes_nothing()),
                 shard,
-            })
+            }))
         };
-        let opened: Vec<Result<Surveyed>> = engine.pool.install(|| shards.into_par_iter().map(open).collect());
+        type Looked = std::result::Result<Surveyed, BadShard>;
+        let opened: Vec<Result<Looked>> = engine.pool.install(|| shards.into_par_iter().map(open).collect());
         let mut surveyed: Vec<Surveyed> = Vec::with_capacity(opened.len());
+        let mut bad = Vec::new();
         for one in opened {
-            let mut one = one?;
+            let mut one = match one? {
+                Ok(one) => one,
+                Err(one) => {
+                    bad.push(one);
+                    continue;
+                }
+            };
             // Shards mostly agree: one copy of the columns serves them all.
             if let Some(last) = surveyed.last().filter(|last| last.fields == one.fields) {
                 one.fields = Arc::clone(&last.fields);
             }
             surveyed.push(one);
         }
-        Ok(surveyed)
+        if let Some(note) = schema::alike_note(surveyed.iter().map(|one| (one.shard.name.as_str(), &*one.fields))) {
+            engine.observer.event(Event::Note(&note));
+        }
+        self.refuse_bad_shards(&bad, all)?;
+        Ok(Survey { shards: surveyed, bad })
     }
 
     /// Scans what is not committed, until every shard was read under the types that all shards' values fit.
@@ -149,11 +186,12 @@ impl Job {
         &self,
         engine: &Engine<'_>,
         store: &StateStore,
-        mut surveyed: Vec<Surveyed>,
+        survey: Survey,
         records: Vec<Option<ShardRecord>>,
         (keep, lacking): (bool, Lacking),
         reading: Reading<'_>,
     ) -> Result<Scanned> {
+        let Survey { shards: mut surveyed, bad: closed } = survey;
         let pass = if matches!(reading, Reading::Keys) { Pass::Keys } else { Pass::Scan };
         self.recall_types(store, &mut surveyed, &records)?;
         let total: u64 = surveyed.iter().map(|s| s.shard.bytes).sum();
@@ -164,12 +202,14 @@ impl Job {
             merging: Merging::default(),
             kept: Kept { shards: vec![None; surveyed.len()], ..Kept::default() },
             keep: keep && self.keeps(engine, &surveyed),
+            bad: BTreeMap::new(),
             scanned: BTreeSet::new(),
             read: (0, 0),
         };
         loop {
-            let unified =
-                schema::unify(surveyed.iter().map(|s| (s.shard.name.as_str(), s.fields.as_ref())), &self.recipe.input)?;
+            let left_out = progress.bad.len();
+            let good = (0..surveyed.len()).filter(|at| !progress.bad.contains_key(at)).map(|at| &surveyed[at]);
+            let unified = schema::unify(good.map(|s| (s.shard.name.as_str(), s.fields.as_ref())), &self.recipe.input)?;
             let mut collect = match reading {
                 Reading::Whole => Collect::new(&self.recipe, &unified)?,
                 Reading::Keys => Collect::keys(&self.recipe, &unified)?,
@@ -202,14 +242,40 @@ impl Job {
                 progress.kept.forget();
                 continue;
             }
+            if progress.bad.len() > left_out {
+                let bad: Vec<BadShard> = closed.iter().chain(progress.bad.values()).cloned().collect();
+                self.refuse_bad_shards(&bad, surveyed.len() + closed.len())?;
+                // What they say of their columns counts no more.
+                continue;
+            }
             engine.observer.event(Event::End { pass });
-            let Progress { records, merging, kept, scanned, read, .. } = progress;
+            let Progress { records, merging, mut kept, bad, scanned, read, .. } = progress;
+            let mut at = 0..surveyed.len();
+            surveyed.retain(|_| at.next().is_some_and(|at| !bad.contains_key(&at)));
+            let mut at = 0..kept.shards.len();
+            kept.shards.retain(|_| at.next().is_some_and(|at| !bad.contains_key(&at)));
+            let mut bad_shards: Vec<BadShard> = closed.into_iter().chain(bad.into_values()).collect();
+            bad_shards.sort_unstable();
             let reused = surveyed.len() - scanned.len();
             let collect = collect.settled()?;
             let (contents, merged) = merging.finish(&collect);
             let records: Vec<ShardRecord> = records.into_iter().flatten().collect();
             let allotted = None;
-            return Ok(Scanned { collect, basis, surveyed, records, contents, merged, kept, reused, allotted, read });
+            let scanned = Scanned {
+                collect,
+                basis,
+                surveyed,
+                records,
+                contents,
+                merged,
+                kept,
+                reused,
+                allotted,
+                bad_shards,
+                read,
+            };
+            self.refuse_bad_rows(&scanned)?;
+            return Ok(scanned);
         }
     }
 
@@ -314,17 +380,22 @@ impl Job {
                 kept.shards[at] = Some(chunks);
                 Ok(true)
             }
-            None if self.recipe.run.mode == Mode::InMemory => Err(Error::Memory {
+            None => self.keep_no_more(engine, kept),
+        }
+    }
+
+    /// Lets go of all decoded columns: pass two reads the shards again, if it may.
+    pub(super) fn keep_no_more(&self, engine: &Engine<'_>, kept: &mut Kept) -> Result<bool> {
+        if self.recipe.run.mode == Mode::InMemory {
+            return Err(Error::Memory {
                 what: "keeping the decoded columns (run.mode = \"in_memory\")".into(),
-                needed: engine.budget.used() + bytes,
+                needed: engine.budget.limit() + 1,
                 limit: engine.budget.limit(),
                 advice: ", or leave run.mode at \"auto\"".into(),
-            }),
-            None => {
-                kept.forget();
-                Ok(false)
-            }
+            });
         }
+        kept.forget();
+        Ok(false)
     }
 }
 

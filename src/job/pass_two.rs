@@ -91,6 +91,7 @@ impl Job {
         phases.push(Phase { name: "write", seconds: started.elapsed().as_secs_f64(), rows: plan.rows, bytes });
 
         let started = Instant::now();
+        self.write_skipped(store, &scanned, &staging)?;
         self.publish(&plan, &sealed, staging, &directories)?;
         phases.push(Phase { name: "publish", seconds: started.elapsed().as_secs_f64(), rows: 0, bytes: 0 });
         let mut report = self.report(&scanned, phases);
@@ -117,7 +118,8 @@ impl Job {
             let (collect, merged) = (&scanned.collect, &scanned.merged);
             Plan::freeze(&self.recipe, (collect, merged), &facts, allotted, &ledgers)
         };
-        let (plan, marks) = engine.pool.install(freeze)?;
+        let (mut plan, marks) = engine.pool.install(freeze)?;
+        plan.bad_shards = scanned.bad_shards.clone();
         store.save_plan(&plan)?;
         Ok((plan, marks))
     }

@@ -6,6 +6,7 @@ use serde::Serialize;
 
 use crate::allot::WorstShare;
 use crate::plan::{FoldColumn, Plan, PlannedSplit};
+use crate::source::text::Skipped;
 
 /// What a run did.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -30,6 +31,10 @@ pub struct Report {
     pub splits: Vec<SplitReport>,
     /// Dropped rows by reason.
     pub dropped: Vec<(String, u64)>,
+    /// Of each shard that has some: its name, how many records were left out, and the first.
+    pub skipped: Vec<(String, u64, Skipped)>,
+    /// Shards that could not be read and were left out, and why.
+    pub bad_shards: Vec<(String, String)>,
     /// The class and split whose share is off by most, where groups are balanced.
     pub worst: Option<WorstShare>,
     /// Rows of each fold, where folds are a column.
@@ -78,7 +83,7 @@ impl Report {
             strata: plan.strata_of(at),
             groups: split.groups,
         };
-        self.dropped = plan.dropped.iter().map(|(reason, rows)| (reason.name().to_string(), *rows)).collect();
+        self.dropped = plan.dropped_by_name();
         self.worst = plan.worst.clone();
         self.folds = plan.fold_column.clone();
         self.splits = plan.splits.iter().enumerate().map(split).collect();

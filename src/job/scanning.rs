@@ -16,8 +16,8 @@ use crate::scan::{self, Collect, Outcome};
 use crate::schema::ShardFields;
 use crate::source::{Opened, Shard, SourceOptions};
 use crate::spec::Mode;
-use crate::store::StateStore;
 use crate::store::frame::{self, Kind};
+use crate::store::{LedgerWriter, StateStore};
 
 /// Shards that are scanned at a time at the most, however many threads there are.
 const MOST_AT_ONCE: usize = 16;
@@ -49,7 +49,7 @@ enum Ended {
 impl Scanning<'_> {
     /// Scans what is not in `progress` yet; stops at a shard that does not fit the schema.
     pub(super) fn all(&self, progress: &mut Progress) -> Result<Option<Widened>> {
-        let missing: Vec<usize> = (0..self.surveyed.len()).filter(|at| !progress.merging.has(*at)).collect();
+        let missing: Vec<usize> = (0..self.surveyed.len()).filter(|at| !progress.is_done(*at)).collect();
         let at_once = self.at_once().min(missing.len());
         if at_once > 1
             && let Some(widened) = self.together(&missing, at_once, progress)?
@@ -60,7 +60,7 @@ impl Scanning<'_> {
         let progress = Mutex::new(progress);
         locked(&progress).merging.hold(self.engine)?;
         for at in missing {
-            if locked(&progress).merging.has(at) {
+            if locked(&progress).is_done(at) {
                 continue;
             }
             if let Some(fields) = self.one(at, &progress)? {
@@ -128,7 +128,15 @@ impl Scanning<'_> {
         engine.go_on()?;
         let keep = locked(progress).keep;
         let one = &self.surveyed[at];
-        let opened = Opened::open(&one.shard, &self.options, Some(&one.fields))?;
+        let leave_out = |error: &Error| {
+            let bad = (one.shard.name.clone(), error.chain());
+            locked(progress).bad.insert(at, bad);
+            Ok(None)
+        };
+        let opened = match Opened::open(&one.shard, &self.options, Some(&one.fields)) {
+            Err(error) if self.job.leaves_closed(&error) => return leave_out(&error),
+            opened => opened?,
+        };
         if opened.fingerprint() != one.fingerprint {
             return Err(one.shard.changed());
         }
@@ -137,9 +145,24 @@ impl Scanning<'_> {
         let _ledger_buffer = engine.budget.reserve("the row ledger", layout.buffer_bytes())?;
         let train = self.training.map(|training| training.of_shard(store, at)).transpose()?;
         let scanned = scan::shard(engine, &one.shard, &opened, (self.collect, self.basis), &mut ledger, train, keep);
-        match scanned.map_err(|error| unreadable(&one.shard, error))? {
+        match scanned.map_err(|error| unreadable(&one.shard, error)) {
+            Err(error) if self.job.leaves_out(&error) => leave_out(&error),
+            scanned => self.commit(at, scanned?, (ledger, progress)),
+        }
+    }
+
+    /// Commits what was learned of a shard.
+    fn commit(
+        &self,
+        at: usize,
+        outcome: Outcome,
+        (ledger, progress): (LedgerWriter, &Mutex<&mut Progress>),
+    ) -> Result<Option<ShardFields>> {
+        let Self { engine, store, .. } = self;
+        let one = &self.surveyed[at];
+        match outcome {
             Outcome::Widened(fields) => Ok(Some(fields)),
-            Outcome::Done { summary, columns, cached } => {
+            Outcome::Done { summary, columns, cached, crowded } => {
                 one.shard.check_unchanged()?;
                 let framed = frame::encode(Kind::Summary, &summary)?;
                 let record = store.commit_shard(stamp_of(one), &framed, ledger.seal()?)?;
@@ -153,6 +176,9 @@ impl Scanning<'_> {
                 progress.read = (progress.read.0 + summary.rows, progress.read.1 + one.shard.bytes);
                 if let Some(chunks) = cached.filter(|_| progress.keep) {
                     progress.keep = self.job.keep_chunks(engine, &mut progress.kept, at, chunks)?;
+                }
+                if crowded && progress.keep {
+                    progress.keep = self.job.keep_no_more(engine, &mut progress.kept)?;
                 }
                 engine.observer.event(Event::Shard { name: &one.shard.name });
                 Ok(None)

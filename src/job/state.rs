@@ -118,6 +118,9 @@ impl Job {
             "train": (recipe.fit.rows == FitRows::Train).then_some((&recipe.split, &recipe.dedupe)),
             "vocabularies": vocabularies,
         });
+        if let Some(text) = input.text_options() {
+            described["text"] = text;
+        }
         let derived: Vec<&Transform> = recipe.transform.iter().filter(|step| step.is_structural()).collect();
         if !derived.is_empty() {
             described["derived"] = serde_json::json!(derived);

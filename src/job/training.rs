@@ -6,7 +6,7 @@ use std::sync::{Mutex, PoisonError};
 
 use super::Job;
 use super::ledgers::{self, StateLedgers};
-use super::pass_one::{Lacking, Reading, Scanned, Surveyed};
+use super::pass_one::{Lacking, Reading, Scanned, Survey};
 use crate::allot::{Allotted, Router, first_rows};
 use crate::basis::Basis;
 use crate::engine::Engine;
@@ -65,18 +65,18 @@ impl Job {
         &self,
         engine: &Engine<'_>,
         store: &StateStore,
-        surveyed: Vec<Surveyed>,
+        survey: Survey,
         records: Vec<Option<ShardRecord>>,
         (keep, lacking): (bool, Lacking),
     ) -> Result<Scanned> {
         if self.recipe.fit.rows == FitRows::All {
-            return self.complete(engine, store, surveyed, records, (keep, lacking), Reading::Whole);
+            return self.complete(engine, store, survey, records, (keep, lacking), Reading::Whole);
         }
-        let keys = self.complete(engine, store, surveyed, records, (false, lacking), Reading::Keys)?;
+        let keys = self.complete(engine, store, survey, records, (false, lacking), Reading::Keys)?;
         let reused = keys.reused;
-        let (training, surveyed, records) = self.training(engine, store, keys)?;
+        let (training, survey, records) = self.training(engine, store, keys)?;
         let reading = Reading::Training(&training);
-        let mut scanned = self.complete(engine, store, surveyed, records, (keep, lacking), reading)?;
+        let mut scanned = self.complete(engine, store, survey, records, (keep, lacking), reading)?;
         scanned.reused = scanned.reused.min(reused);
         scanned.allotted = Some(training.allotted);
         Ok(scanned)
@@ -88,7 +88,7 @@ impl Job {
         engine: &Engine<'_>,
         store: &StateStore,
         keys: Scanned,
-    ) -> Result<(Training, Vec<Surveyed>, Vec<Option<ShardRecord>>)> {
+    ) -> Result<(Training, Survey, Vec<Option<ShardRecord>>)> {
         let ledgers = StateLedgers::new(engine, store, &keys);
         let allotted = engine.pool.install(|| self.allot(engine, &keys, &ledgers))?;
         let split = self.recipe.split.names().iter().position(|name| name == TRAIN);
@@ -96,7 +96,7 @@ impl Job {
             return Err(Error::Recipe("fit.rows = \"train\" needs a split of that name in split.sizes".into()));
         };
         let rows = plan::rows_hash(&self.recipe, &keys.facts());
-        let Scanned { surveyed, records, merged, basis, .. } = keys;
+        let Scanned { surveyed, records, merged, basis, bad_shards, .. } = keys;
         let training = Training {
             rows,
             split: split as u8,
@@ -106,6 +106,7 @@ impl Job {
             ledgers: records.iter().cloned().zip(merged.shard_roles.clone()).map(Mutex::new).collect(),
             merged,
         };
-        Ok((training, surveyed, records.into_iter().map(Some).collect()))
+        let survey = Survey { shards: surveyed, bad: bad_shards };
+        Ok((training, survey, records.into_iter().map(Some).collect()))
     }
 }

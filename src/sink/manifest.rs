@@ -42,6 +42,8 @@ pub struct Manifest {
     pub splits: Vec<Split>,
     /// Dropped rows by reason.
     pub dropped: Vec<(String, u64)>,
+    /// Shards that could not be read and were left out, and why.
+    pub bad_shards: Vec<(String, String)>,
     /// Name and type of the output's columns.
     pub schema: Vec<(String, String)>,
     /// Names of the stratify columns.
@@ -74,9 +76,14 @@ impl Manifest {
             version: plan.version.clone(),
             fingerprint: plan.fingerprint.clone(),
             recipe: serde_json::from_str(&plan.recipe).unwrap_or_default(),
-            input: (plan.shards.len() as u64, plan.rows, plan.shards.iter().map(|shard| shard.bytes).sum()),
+            input: (
+                plan.shards.len() as u64,
+                plan.rows + plan.bad_rows,
+                plan.shards.iter().map(|shard| shard.bytes).sum(),
+            ),
             splits: splits.collect(),
-            dropped: plan.dropped.iter().map(|(reason, rows)| (reason.name().to_string(), *rows)).collect(),
+            dropped: plan.dropped_by_name(),
+            bad_shards: plan.bad_shards.clone(),
             folds: plan.fold_column.as_ref().map(|column| (column.name.clone(), column.rows.clone())),
             schema: plan.pipeline.output.iter().map(|c| (c.name.clone(), c.data_type.to_string())).collect(),
             stratify: plan.stratify.clone(),
@@ -107,6 +114,7 @@ impl Manifest {
             "input": { "shards": self.input.0, "rows": self.input.1, "bytes": self.input.2 },
             "splits": self.splits.iter().map(split).collect::<Map<_, _>>(),
             "dropped": dropped,
+            "bad_shards": self.bad_shards.iter().cloned().collect::<std::collections::BTreeMap<_, _>>(),
             "schema": schema,
             "stratify": self.stratify,
             "folds": self.folds.as_ref().map(|(column, rows)| json!({ "column": column, "rows": rows })),
@@ -150,6 +158,12 @@ impl Manifest {
                 input: (input["shards"].as_u64()?, input["rows"].as_u64()?, input["bytes"].as_u64()?),
                 splits: splits.collect::<Option<_>>()?,
                 dropped: counts(&tree["dropped"])?,
+                bad_shards: tree["bad_shards"]
+                    .as_object()
+                    .into_iter()
+                    .flatten()
+                    .map(|(shard, why)| Some((shard.clone(), text(why)?)))
+                    .collect::<Option<_>>()?,
                 schema: schema.collect::<Option<_>>()?,
                 stratify: names(&tree["stratify"])?,
                 folds: match &tree["folds"] {

@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 use rayon::prelude::*;
 use xxhash_rust::xxh3::Xxh3;
 
-use crate::disk::Disk;
+use crate::disk::{AppendFile, Disk};
 use crate::error::{Error, Result};
 use crate::store::PartRecord;
 use crate::store::lock::Lock;
@@ -99,6 +99,14 @@ impl Staging {
     /// [`Error::Io`].
     pub fn write(&self, name: &str, bytes: &[u8]) -> Result<()> {
         self.disk.write_durably(&self.path.join(name), bytes)
+    }
+
+    /// Begins a file of the output that may be long.
+    ///
+    /// # Errors
+    /// [`Error::Io`].
+    pub fn append(&self, name: &str) -> Result<AppendFile> {
+        AppendFile::create(&self.disk, &self.path.join(name))
     }
 
     /// Puts the output in its place.

@@ -5,28 +5,34 @@
 mod bytes;
 pub mod copy;
 mod flat;
+mod footer;
+mod header;
 mod levels;
 mod library;
 mod pages;
 mod physical;
+mod stored;
 
 use std::fs::File;
-use std::os::unix::fs::FileExt;
 use std::sync::Arc;
 
 use arrow::array::ArrayRef;
-use arrow::datatypes::{DataType, SchemaRef};
+use arrow::datatypes::{DataType, SchemaRef, TimeUnit};
 use hashbrown::HashMap;
 use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions};
+use parquet::basic::Type as Physicals;
 use parquet::errors::ParquetError;
 use parquet::file::metadata::{ColumnChunkMetaData, ParquetMetaData, RowGroupMetaData};
-use parquet::file::metadata::{PageIndexPolicy, ParquetStatisticsPolicy};
-use xxhash_rust::xxh3::xxh3_128;
+use parquet::file::metadata::{KeyValue, PageIndexPolicy, ParquetStatisticsPolicy};
+use parquet::schema::types::Type;
 
 use self::flat::{Flat, Types};
 use self::library::Library;
-use super::{BATCH_ROWS, Shard};
-use crate::error::{Error, Result, Site};
+use self::physical::Unfit;
+use self::stored::TooLarge;
+use super::{BATCH_ROWS, Limits, Shard};
+use crate::error::{Error, RAISE_MEMORY, Result, Site};
+use crate::panics;
 use crate::schema::{self, ShardFields};
 
 /// Decoded bytes that one array of a column should not exceed by much.
@@ -41,6 +47,7 @@ pub struct ParquetShard {
     by_name: HashMap<String, usize>,
     first_rows: Vec<u64>,
     footer_hash: u128,
+    most_page_bytes: u64,
 }
 
 /// How one column of the shard is decoded.
@@ -58,15 +65,10 @@ impl ParquetShard {
     ///
     /// # Errors
     /// [`Error::Data`] that names the shard when it is no Parquet file, is cut, or has a nested column.
-    pub fn open(shard: &Shard) -> Result<Self> {
+    pub fn open(shard: &Shard, limits: Limits) -> Result<Self> {
         let file = File::open(&shard.path).map_err(|e| Error::io("open", &shard.path, e))?;
-        let attempt = std::panic::AssertUnwindSafe(|| ArrowReaderMetadata::load(&file, reader_options()));
-        let loaded = std::panic::catch_unwind(attempt)
-            .unwrap_or_else(|panic| Err(ParquetError::General(super::panic_text(&*panic))))
-            .map_err(|e| {
-                let message = "not a readable Parquet file; it may be cut or of another format: restore it, or take it out of the input";
-                Error::unreadable(Site::shard(&shard.name), message, e)
-            })?;
+        let footer_hash = footer::check(&file, shard, limits)?;
+        let loaded = load(&file, reader_options()).map_err(|e| footer::unreadable(shard, e))?;
         let metadata = Arc::clone(loaded.metadata());
         let root = metadata.file_metadata().schema_descr().root_schema();
         let mut columns = Vec::with_capacity(loaded.schema().fields().len());
@@ -80,19 +82,17 @@ impl ParquetShard {
                 );
                 return Err(Error::data(site(), message));
             };
+            let target = if is_int96(node) { int96_type(&metadata) } else { target };
             let library = Library::new(field, node, &target)
                 .map_err(|e| Error::unreadable(site(), "its type cannot be read", e))?;
             let flat = Flat::new(node, field.data_type(), &target);
             by_name.insert(field.name().clone(), at);
             columns.push(Column { name: field.name().clone(), data_type: target, flat, library });
         }
-        let mut first_rows = Vec::with_capacity(metadata.num_row_groups() + 1);
-        first_rows.push(0);
-        for group in metadata.row_groups() {
-            first_rows.push(first_rows[first_rows.len() - 1] + group.num_rows().max(0) as u64);
-        }
-        let footer_hash = footer_hash(&file, shard)?;
-        Ok(Self { name: shard.name.as_str().into(), file, metadata, columns, by_name, first_rows, footer_hash })
+        let first_rows = footer::first_rows(&metadata, shard)?;
+        let most_page_bytes = limits.page_bytes;
+        let name = shard.name.as_str().into();
+        Ok(Self { name, file, metadata, columns, by_name, first_rows, footer_hash, most_page_bytes })
     }
 
     /// The columns' names and plain types, in the file's order.
@@ -110,12 +110,14 @@ impl ParquetShard {
         self.footer_hash
     }
 
-    /// The shard's rows in chunks: row groups, those whose decoded columns are larger than `chunk_bytes` in pieces.
-    pub fn chunks(self: &Arc<Self>, chunk_bytes: u64) -> Vec<RowGroupRange> {
+    /// The shard's rows in chunks: row groups, those whose decoded columns are larger than `chunk_bytes`, or that have more
+    /// than `chunk_rows` rows, in pieces.
+    pub fn chunks(self: &Arc<Self>, chunk_bytes: u64, chunk_rows: usize) -> Vec<RowGroupRange> {
         let mut chunks = Vec::new();
         for (group, meta) in self.metadata.row_groups().iter().enumerate() {
             let rows = meta.num_rows().max(0) as usize;
-            let pieces = (decoded_bytes(meta) / chunk_bytes.max(1)) as usize + 1;
+            let pieces = (decoded_bytes(meta) / chunk_bytes.max(1)) as usize;
+            let pieces = pieces.saturating_add(1).max(rows.div_ceil(chunk_rows.max(1)));
             let step = rows.div_ceil(pieces).next_multiple_of(BATCH_ROWS);
             chunks.extend((0..rows).step_by(step.max(1)).map(|start| RowGroupRange {
                 shard: Arc::clone(self),
@@ -132,7 +134,7 @@ impl ParquetShard {
 fn decoded_bytes(group: &RowGroupMetaData) -> u64 {
     let rows = group.num_rows().max(0) as u64;
     let column = |c: &ColumnChunkMetaData| (c.uncompressed_size().max(0) as u64).max(rows * 8);
-    group.columns().iter().map(column).sum()
+    group.columns().iter().map(column).fold(0, u64::saturating_add)
 }
 
 fn reader_options() -> ArrowReaderOptions {
@@ -143,14 +145,22 @@ fn reader_options() -> ArrowReaderOptions {
         .with_size_stats_policy(ParquetStatisticsPolicy::SkipAll)
 }
 
-fn footer_hash(file: &File, shard: &Shard) -> Result<u128> {
-    let io = |e| Error::io("read", &shard.path, e);
-    let mut tail = [0u8; 8];
-    file.read_exact_at(&mut tail, shard.bytes.saturating_sub(8)).map_err(io)?;
-    let length = u64::from(u32::from_le_bytes([tail[0], tail[1], tail[2], tail[3]])) + 8;
-    let mut footer = vec![0; length.min(shard.bytes) as usize];
-    file.read_exact_at(&mut footer, shard.bytes.saturating_sub(length)).map_err(io)?;
-    Ok(xxh3_128(&footer))
+fn is_int96(node: &Type) -> bool {
+    node.is_primitive() && node.get_physical_type() == Physicals::INT96
+}
+
+/// What timestamps of 96 bits are read as: nanoseconds, as they are stored; but Spark's have whole microseconds, over all
+/// the years that a date can have.
+fn int96_type(metadata: &ParquetMetaData) -> DataType {
+    let named = |key_value: &KeyValue| key_value.key.starts_with("org.apache.spark.");
+    let spark = metadata.file_metadata().key_value_metadata().is_some_and(|all| all.iter().any(named));
+    DataType::Timestamp(if spark { TimeUnit::Microsecond } else { TimeUnit::Nanosecond }, None)
+}
+
+/// Reads a footer; a panic of the library is an error.
+fn load(file: &File, options: ArrowReaderOptions) -> Result<ArrowReaderMetadata, ParquetError> {
+    let loaded = panics::caught(|| ArrowReaderMetadata::load(file, options));
+    loaded.unwrap_or_else(|panic| Err(ParquetError::General(panic)))
 }
 
 /// Consecutive rows of one row group.
@@ -202,13 +212,19 @@ impl RowGroupRange {
 
     /// The compressed size of the range's row group, in bytes.
     pub fn compressed_bytes(&self) -> u64 {
-        let whole = self.meta().compressed_size().max(0) as u64;
-        whole * self.rows as u64 / (self.meta().num_rows().max(1) as u64)
+        let whole = |sum: u64, column: &ColumnChunkMetaData| sum.saturating_add(column.compressed_size().max(0) as u64);
+        self.share(self.meta().columns().iter().fold(0, whole))
     }
 
     /// The decoded size of the range's columns, in bytes; an estimate.
     pub fn decoded_bytes(&self) -> u64 {
-        decoded_bytes(self.meta()) * self.rows as u64 / (self.meta().num_rows().max(1) as u64)
+        self.share(decoded_bytes(self.meta()))
+    }
+
+    /// Of something of the whole row group, the range's part.
+    fn share(&self, whole: u64) -> u64 {
+        let share = u128::from(whole) * self.rows as u128 / self.meta().num_rows().max(1) as u128;
+        u64::try_from(share).unwrap_or(u64::MAX)
     }
 
     /// Asks the system to read the range's bytes ahead. A hint: a refusal changes nothing.
@@ -242,6 +258,11 @@ impl RowGroupRange {
         if done == self.rows {
             return Ok(());
         }
+        if how.flat.is_some_and(Flat::is_alone) {
+            let message =
+                "has timestamps of 96 bits in an encoding that is not read; write it as a timestamp of 64 bits";
+            return Err(Error::data(Site::default(), message));
+        }
         self.by_library(column, wanted, done, visit)
     }
 
@@ -272,6 +293,16 @@ impl RowGroupRange {
 }
 
 fn unreadable(cause: ParquetError) -> Error {
+    if let ParquetError::External(cause) = cause {
+        let advice = match () {
+            () if cause.is::<TooLarge>() => {
+                format!("{RAISE_MEMORY}, lower --threads, or write the shard with smaller pages")
+            }
+            () if cause.is::<Unfit>() => "set the column's type in `input.schema`".to_string(),
+            () => return Error::unreadable(Site::default(), "cannot be decoded; the shard is probably damaged", cause),
+        };
+        return Error::data(Site::default(), format!("{cause}: {advice}"));
+    }
     Error::unreadable(Site::default(), "cannot be decoded; the shard is probably damaged", cause)
 }
 

@@ -7,19 +7,6 @@ use serde_json::{Map, Value};
 use super::Recipe;
 use crate::error::{Error, Result, did_you_mean};
 
-/// Keys that are part of the recipe's design and do not work yet.
-const NOT_YET_KEYS: &[&str] = &[
-    "input.bad_rows",
-    "input.bad_shards",
-    "input.max_bad_rows",
-    "input.max_bad_shards",
-    "input.null_values",
-    "input.encoding_errors",
-    "input.delimiter",
-];
-
-/// Values that are part of the recipe's design and do not work yet.
-
 /// The JSON Schema of a recipe.
 pub fn json_schema() -> Value {
     schemars::schema_for!(Recipe).to_value()
@@ -75,22 +62,11 @@ pub fn put(tree: &mut Value, dotted: &str, value: Value) -> Result<()> {
 /// Checks every key of a tree against the recipe's types and reads it.
 ///
 /// # Errors
-/// [`Error::Recipe`] that names the key: unknown (with the nearest known one), not available yet, or of a wrong type.
+/// [`Error::Recipe`] that names the key: unknown (with the nearest known one), or of a wrong type.
 pub fn read(tree: &Value) -> Result<Recipe> {
     let schema = json_schema();
-    refuse_not_yet(tree)?;
     check_keys(tree, &schema, &schema, "")?;
     read_sections(tree)
-}
-
-fn refuse_not_yet(tree: &Value) -> Result<()> {
-    let not_yet = |what: String| Err(Error::Recipe(format!("{what} is not available yet in this version of twopass")));
-    for key in NOT_YET_KEYS {
-        if tree.pointer(&format!("/{}", key.replace('.', "/"))).is_some() {
-            return not_yet(format!("`{key}`"));
-        }
-    }
-    Ok(())
 }
 
 /// Every object's keys must be among the schema's properties at that place.

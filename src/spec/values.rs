@@ -35,6 +35,62 @@ impl OneOrMany {
     }
 }
 
+/// What stands between the fields of a record.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Delimiter {
+    /// Told by each shard's first records.
+    #[default]
+    Auto,
+    /// This ASCII character.
+    Is(u8),
+}
+
+impl Delimiter {
+    pub(super) fn is_auto(&self) -> bool {
+        *self == Self::Auto
+    }
+}
+
+impl FromStr for Delimiter {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match (text, text.as_bytes()) {
+            ("auto", _) => Ok(Self::Auto),
+            ("\\t", _) => Ok(Self::Is(b'\t')),
+            (_, [byte]) if byte.is_ascii() && !matches!(byte, 0 | b'"' | b'\r' | b'\n') => Ok(Self::Is(*byte)),
+            _ => Err(format!(
+                "delimiter {text:?}: write \"auto\" or one ASCII character that is neither a quote nor a line end"
+            )),
+        }
+    }
+}
+
+impl Serialize for Delimiter {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Self::Auto => serializer.serialize_str("auto"),
+            Self::Is(byte) => serializer.serialize_char(char::from(*byte)),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for Delimiter {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Cow::<str>::deserialize(deserializer)?.parse().map_err(de::Error::custom)
+    }
+}
+
+impl JsonSchema for Delimiter {
+    fn schema_name() -> Cow<'static, str> {
+        "Delimiter".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "type": "string" })
+    }
+}
+
 /// Size of a split.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Size {

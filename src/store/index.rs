@@ -5,7 +5,6 @@
 //! committed. sled recovers by dropping what it cannot read, so every value is a framed record with its own checksum.
 
 use std::io::ErrorKind;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::Duration;
@@ -16,6 +15,7 @@ use super::frame::{self, Kind};
 use super::record::Event;
 use crate::disk::{Disk, OpenFile};
 use crate::error::{Cause, Error, Result};
+use crate::panics;
 
 const CACHE_BYTES: u64 = 16 << 20;
 
@@ -132,7 +132,7 @@ fn replay(dir: &Path, db: &sled::Db) -> Result<Vec<Event>> {
 }
 
 fn guarded<T>(dir: &Path, action: impl FnOnce() -> T) -> Result<T> {
-    catch_unwind(AssertUnwindSafe(action)).map_err(|_| damaged(dir, "made the database panic", None))
+    panics::caught(action).map_err(|_| damaged(dir, "made the database panic", None))
 }
 
 /// A full disk is not damage: then the log is as good as it was, and nothing is set aside.

@@ -34,7 +34,7 @@ fn success(job: &Subject<'_>) -> Check {
 /// Every part is there, and nothing else is.
 fn listing(job: &Subject<'_>) -> Result<Check> {
     let expected: BTreeSet<String> = parts(job.manifest).map(|(_, part)| part.path.clone()).collect();
-    let own = ["_SUCCESS", "_manifest.json", "signature", "metadata"];
+    let own = ["_SUCCESS", "_manifest.json", "_skipped.jsonl", "signature", "metadata"];
     let mut found = BTreeSet::new();
     for entry in walkdir::WalkDir::new(job.root).sort_by_file_name() {
         let entry = entry.map_err(|e| Error::io("list", job.root, e.into()))?;

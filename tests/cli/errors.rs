@@ -25,9 +25,6 @@ fn an_unknown_key_is_refused_with_the_nearest_one() {
 #[test]
 fn what_is_not_available_yet_says_so() {
     let job = Job::new();
-    for set in ["input.bad_rows=skip", "input.bad_shards=skip"] {
-        job.fails(&["run", "-i", "data", "--set", set], 2, &["not available yet"]);
-    }
     job.fails(&["apply", "--state", "s"], 2, &["`twopass apply` is not available yet"]);
     job.fails(&["job", "tabular-preprocessing"], 2, &["not available yet"]);
 }

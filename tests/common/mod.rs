@@ -3,6 +3,7 @@
 
 pub mod calendar;
 pub mod csv;
+pub mod forged;
 pub mod oracle;
 pub mod split_oracle;
 pub mod table;

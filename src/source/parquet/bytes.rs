@@ -1,14 +1,13 @@
 //! The bytes of one column chunk: small ones are read in one go, large ones page by page.
 
 use std::fs::File;
-use std::io::{BufReader, Read};
+use std::io::Read;
 use std::os::unix::fs::FileExt;
 use std::sync::Arc;
 
 use bytes::Bytes;
 use parquet::errors::{ParquetError, Result as ParquetResult};
 use parquet::file::metadata::ColumnChunkMetaData;
-use parquet::file::reader::{ChunkReader, Length};
 use rustix::io::Errno;
 
 use super::ParquetShard;
@@ -45,8 +44,20 @@ impl ChunkBytes {
         end.ok_or_else(|| ParquetError::EOF("a column chunk reaches beyond the end of the file".into()))
     }
 
-    fn beyond() -> ParquetError {
-        ParquetError::EOF("a page reaches beyond its column chunk".into())
+    /// So many bytes from a place of the file on.
+    pub(super) fn get(&self, at: u64, length: usize) -> ParquetResult<Bytes> {
+        let beyond = || ParquetError::EOF("a page reaches beyond its column chunk".into());
+        match self {
+            Self::Whole { start, bytes } => {
+                let offset = at.checked_sub(*start).and_then(|offset| usize::try_from(offset).ok());
+                let range = offset.and_then(|offset| Some(offset..offset.checked_add(length)?));
+                Ok(bytes.slice(range.filter(|range| range.end <= bytes.len()).ok_or_else(beyond)?))
+            }
+            Self::Paged { shard, end } => {
+                at.checked_add(length as u64).filter(|last| last <= end).ok_or_else(beyond)?;
+                read_range(&shard.file, at, length)
+            }
+        }
     }
 }
 
@@ -63,43 +74,6 @@ fn read_range(file: &File, start: u64, length: usize) -> ParquetResult<Bytes> {
     }
     bytes.truncate(length);
     Ok(bytes.into())
-}
-
-impl Length for ChunkBytes {
-    fn len(&self) -> u64 {
-        match self {
-            Self::Whole { start, bytes } => start + bytes.len() as u64,
-            Self::Paged { end, .. } => *end,
-        }
-    }
-}
-
-impl ChunkReader for ChunkBytes {
-    type T = Box<dyn Read>;
-
-    fn get_read(&self, at: u64) -> ParquetResult<Self::T> {
-        match self {
-            Self::Whole { start, bytes } => {
-                let offset = at.checked_sub(*start).filter(|o| *o <= bytes.len() as u64).ok_or_else(Self::beyond)?;
-                Ok(Box::new(bytes::Buf::reader(bytes.slice(offset as usize..))))
-            }
-            Self::Paged { shard, end } => {
-                let from = FileFrom { shard: Arc::clone(shard), at, end: *end };
-                Ok(Box::new(BufReader::with_capacity(512, from)))
-            }
-        }
-    }
-
-    fn get_bytes(&self, at: u64, length: usize) -> ParquetResult<Bytes> {
-        let end = at.checked_add(length as u64).filter(|end| *end <= self.len()).ok_or_else(Self::beyond)?;
-        match self {
-            Self::Whole { start, bytes } => {
-                let offset = at.checked_sub(*start).ok_or_else(Self::beyond)?;
-                Ok(bytes.slice(offset as usize..(end - start) as usize))
-            }
-            Self::Paged { shard, .. } => read_range(&shard.file, at, length),
-        }
-    }
 }
 
 /// Reads a shard's file from a place on, without moving a cursor that others share.

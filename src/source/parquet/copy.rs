@@ -3,21 +3,21 @@
 use std::io::{BufReader, Read};
 use std::sync::Arc;
 
-use parquet::arrow::arrow_reader::ArrowReaderMetadata;
 use parquet::basic::CompressionCodec;
 use parquet::column::page::PageReader;
 use parquet::column::writer::ColumnCloseResult;
 use parquet::errors::{ParquetError, Result as ParquetResult};
 use parquet::file::metadata::{ColumnChunkMetaData, ParquetMetaData, RowGroupMetaData};
 use parquet::file::reader::{ChunkReader, Length};
-use parquet::file::serialized_reader::SerializedPageReader;
 use parquet::schema::types::SchemaDescriptor;
 use rayon::prelude::*;
 use xxhash_rust::xxh3::xxh3_128;
 
 use super::bytes::{ChunkBytes, FileFrom};
+use super::stored::StoredPages;
 use super::{ParquetShard, reader_options};
 use crate::error::{Error, Result, Site};
+use crate::panics;
 use crate::source::Shard;
 
 /// Bytes that are read at once.
@@ -73,9 +73,8 @@ impl ParquetShard {
         chunks.par_iter().try_for_each(|&(group, at)| {
             let (rows, meta) = (groups[group].num_rows(), groups[group].column(at));
             let site = || Site::shard(&*self.name).in_column(meta.column_path().string());
-            let attempt = std::panic::AssertUnwindSafe(|| self.values_of(rows, meta));
-            let values = std::panic::catch_unwind(attempt)
-                .unwrap_or_else(|panic| Err(ParquetError::General(crate::source::panic_text(&*panic))))
+            let values = panics::caught(|| self.values_of(rows, meta))
+                .unwrap_or_else(|panic| Err(ParquetError::General(panic)))
                 .map_err(|e| Error::unreadable(site(), "its pages cannot be read; the shard is probably damaged", e))?;
             if values != rows {
                 let message = format!("holds {values} of the {rows} rows that the footer claims; the shard is damaged");
@@ -86,8 +85,7 @@ impl ParquetShard {
     }
 
     fn values_of(self: &Arc<Self>, rows: i64, meta: &ColumnChunkMetaData) -> ParquetResult<i64> {
-        let bytes = Arc::new(ChunkBytes::paged(self, meta)?);
-        let mut pages = SerializedPageReader::new(bytes, meta, rows.max(0) as usize, None)?;
+        let mut pages = StoredPages::over(ChunkBytes::paged(self, meta)?, self.most_page_bytes, meta, rows)?;
         let mut values = 0;
         while let Some(page) = pages.peek_next_page()? {
             if !page.is_dict {
@@ -107,7 +105,7 @@ impl ParquetShard {
             .with_encoding_stats_as_mask(false)
             .with_column_stats_policy(parquet::file::metadata::ParquetStatisticsPolicy::KeepAll)
             .with_size_stats_policy(parquet::file::metadata::ParquetStatisticsPolicy::KeepAll);
-        let loaded = ArrowReaderMetadata::load(&self.file, whole)
+        let loaded = super::load(&self.file, whole)
             .map_err(|e| Error::unreadable(Site::shard(&shard.name), "its footer cannot be read again", e))?;
         let metadata = loaded.metadata();
         let chunks = |group: usize| {

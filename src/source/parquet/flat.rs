@@ -16,7 +16,7 @@ use super::RowGroupRange;
 use super::levels::Validity;
 use super::library;
 use super::pages::{DataPage, Next, PageValues, Pages};
-use super::physical::{self, Physical, Text};
+use super::physical::{self, Int96, Physical, Text};
 use crate::error::{Error, Result, Site};
 
 /// How a column is decoded here.
@@ -31,14 +31,20 @@ impl Flat {
     /// here.
     pub(super) fn new(node: &Type, found: &DataType, plain: &DataType) -> Option<Self> {
         let physical = node.get_physical_type();
-        // Where the two types differ, there is more to do than to read values; but text is text in every layout.
-        let same = found == plain || physical == Physicals::BYTE_ARRAY;
+        // Where the two types differ, there is more to do than to read values; but text is text in every layout, and
+        // timestamps of 96 bits are read to any unit.
+        let same = found == plain || matches!(physical, Physicals::BYTE_ARRAY | Physicals::INT96);
         let nullable = match node.get_basic_info().repetition() {
             Repetition::REQUIRED => false,
             Repetition::OPTIONAL => true,
             Repetition::REPEATED => return None,
         };
         (same && physical::is_as_stored(physical, plain)).then_some(Self { physical, nullable })
+    }
+
+    /// Whether the library's reader must not go on: it takes timestamps beyond 64 bits of nanoseconds for others.
+    pub(super) fn is_alone(self) -> bool {
+        self.physical == Physicals::INT96
     }
 
     /// Hands over the arrays of column `column` of `range`, up to the first that has a page which is
@@ -53,6 +59,11 @@ impl Flat {
         match self.physical {
             Physicals::INT32 => Reader::<i32>::new(self, range, column, types)?.run(range, visit),
             Physicals::INT64 => Reader::<i64>::new(self, range, column, types)?.run(range, visit),
+            Physicals::INT96 => {
+                // Straight to the unit that is wanted: a value that only that one holds is no error.
+                let plain = if matches!(types.wanted, DataType::Timestamp(..)) { types.wanted } else { types.plain };
+                Reader::<Int96>::new(self, range, column, Types { plain, ..types })?.run(range, visit)
+            }
             Physicals::FLOAT => Reader::<f32>::new(self, range, column, types)?.run(range, visit),
             Physicals::DOUBLE => Reader::<f64>::new(self, range, column, types)?.run(range, visit),
             // Texts that only some pages have a dictionary for cost more in codes than they save.

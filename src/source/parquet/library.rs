@@ -11,11 +11,10 @@ use parquet::basic::Encoding;
 use parquet::column::page::{PageIterator, PageReader};
 use parquet::errors::Result as ParquetResult;
 use parquet::file::metadata::{ColumnChunkMetaData, ParquetMetaData, RowGroupMetaData};
-use parquet::file::serialized_reader::SerializedPageReader;
 use parquet::schema::types::{SchemaDescriptor, Type};
 
 use super::RowGroupRange;
-use super::bytes::ChunkBytes;
+use super::stored::StoredPages;
 
 /// How the library decodes one column of a shard.
 pub(super) struct Library {
@@ -89,9 +88,7 @@ impl RowGroups for OneColumn<'_> {
     }
 
     fn column_chunks(&self, _: usize) -> ParquetResult<Box<dyn PageIterator>> {
-        let meta = self.range.meta().column(self.column);
-        let bytes = ChunkBytes::new(&self.range.shard, meta)?;
-        let pages = SerializedPageReader::new(Arc::new(bytes), meta, self.num_rows(), None)?;
+        let pages = StoredPages::new(self.range, self.column)?;
         Ok(Box::new(OneChunk(Some(Box::new(pages)))))
     }
 

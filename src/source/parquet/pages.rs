@@ -1,28 +1,23 @@
-//! The pages of a column chunk, as the library finds and decompresses them, taken apart into levels and values. What is
+//! The pages of a column chunk, found and decompressed, taken apart into levels and values. What is
 //! read here is columns without nesting whose pages are plain or refer to a dictionary; any other page is left alone.
-
-use std::sync::Arc;
 
 use bytes::Bytes;
 use parquet::basic::Encoding;
 use parquet::column::page::{Page, PageReader};
 use parquet::encodings::rle::RleDecoder;
 use parquet::errors::{ParquetError, Result as ParquetResult};
-use parquet::file::serialized_reader::SerializedPageReader;
 
 use super::RowGroupRange;
-use super::bytes::ChunkBytes;
 use super::levels::{Levels, Runs};
+use super::stored::StoredPages;
 
 /// The widest index of a dictionary, in bits.
 const WIDEST_INDEX: u8 = 32;
 
 /// A column chunk's pages, one after the other.
 pub(super) struct Pages {
-    pages: SerializedPageReader<ChunkBytes>,
+    pages: StoredPages,
     nullable: bool,
-    /// Rows of the row group that no page has brought yet.
-    rows_left: usize,
 }
 
 /// The next page.
@@ -52,11 +47,7 @@ pub(super) enum PageValues {
 
 impl Pages {
     pub(super) fn new(range: &RowGroupRange, column: usize, nullable: bool) -> ParquetResult<Self> {
-        let meta = range.meta().column(column);
-        let rows_left = range.meta().num_rows().max(0) as usize;
-        let bytes = ChunkBytes::new(&range.shard, meta)?;
-        let pages = SerializedPageReader::new(Arc::new(bytes), meta, rows_left, None)?;
-        Ok(Self { pages, nullable, rows_left })
+        Ok(Self { pages: StoredPages::new(range, column)?, nullable })
     }
 
     /// Passes over the next page without decompressing it, if it has rows and at most `most`; returns how many.
@@ -64,21 +55,11 @@ impl Pages {
         let Some(next) = self.pages.peek_next_page()? else { return Ok(None) };
         match next.num_levels.or(next.num_rows) {
             Some(rows) if !next.is_dict && rows <= most => {
-                self.claim(rows)?;
                 self.pages.skip_next_page()?;
                 Ok(Some(rows))
             }
             _ => Ok(None),
         }
-    }
-
-    /// Rows that a page says it has, checked against what the row group has left.
-    fn claim(&mut self, rows: usize) -> ParquetResult<()> {
-        let left = self.rows_left.checked_sub(rows);
-        self.rows_left = left.ok_or_else(|| {
-            ParquetError::General(format!("a page of {rows} rows, where the row group has {} left", self.rows_left))
-        })?;
-        Ok(())
     }
 
     pub(super) fn next(&mut self) -> ParquetResult<Next> {
@@ -114,18 +95,21 @@ impl Pages {
             Encoding::RLE_DICTIONARY | Encoding::PLAIN_DICTIONARY => codes(bytes)?,
             _ => return Ok(Next::Foreign),
         };
-        self.claim(rows)?;
         Ok(Next::Data(DataPage { rows, levels, values }))
     }
 }
 
 /// The levels of a page of version 1, which stand behind their length, and what follows them.
 fn cut_levels(page: &Bytes) -> ParquetResult<(Bytes, Bytes)> {
+    let end = levels_end(page)?;
+    Ok((page.slice(4..end), page.slice(end..)))
+}
+
+/// Where the values of a page of version 1 begin that has levels.
+pub(super) fn levels_end(page: &Bytes) -> ParquetResult<usize> {
     let length = page.first_chunk::<4>().map(|length| u32::from_le_bytes(*length) as usize);
-    match length.and_then(|length| length.checked_add(4)).filter(|end| *end <= page.len()) {
-        Some(end) => Ok((page.slice(4..end), page.slice(end..))),
-        None => Err(ParquetError::EOF("the levels of a page reach beyond its end".into())),
-    }
+    let end = length.and_then(|length| length.checked_add(4)).filter(|end| *end <= page.len());
+    end.ok_or_else(|| ParquetError::EOF("the levels of a page reach beyond its end".into()))
 }
 
 /// Indices of the dictionary: their width in bits, then runs. A page without any value may have no bytes at all.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use arrow::array::{ArrayData, ArrayRef, StringArray, make_array};
 use arrow::buffer::{Buffer, NullBuffer, OffsetBuffer};
-use arrow::datatypes::{ArrowNativeType, DataType};
+use arrow::datatypes::{DataType, TimeUnit};
 use parquet::basic::Type;
 use parquet::errors::{ParquetError, Result as ParquetResult};
 
@@ -79,7 +79,7 @@ fn narrowed(values: Vec<i32>, data_type: &DataType) -> Buffer {
 }
 
 /// Takes the bytes of `count` values off the front.
-fn front<T: ArrowNativeType>(bytes: &mut bytes::Bytes, count: usize) -> ParquetResult<bytes::Bytes> {
+fn front<T>(bytes: &mut bytes::Bytes, count: usize) -> ParquetResult<bytes::Bytes> {
     if count > bytes.len() / size_of::<T>() {
         return Err(ParquetError::EOF("the values of a page end early".into()));
     }
@@ -88,6 +88,83 @@ fn front<T: ArrowNativeType>(bytes: &mut bytes::Bytes, count: usize) -> ParquetR
 
 fn cut_dictionary(count: usize, bytes: &[u8]) -> ParquetError {
     ParquetError::EOF(format!("a dictionary of {count} values in {} bytes", bytes.len()))
+}
+
+/// A timestamp as Impala and Spark used to store it: nanoseconds of a day, then the day's Julian number.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Int96 {
+    nanoseconds: i64,
+    day: i32,
+}
+
+/// Julian number of 1970-01-01.
+const EPOCH_DAY: i64 = 2_440_588;
+const DAY_SECONDS: i64 = 86_400;
+
+/// A timestamp that its type cannot hold.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "a timestamp stored as INT96, {seconds} seconds and {nanoseconds} nanoseconds after 1970, does not fit {data_type}"
+)]
+pub(super) struct Unfit {
+    seconds: i64,
+    nanoseconds: i64,
+    data_type: DataType,
+}
+
+impl Int96 {
+    fn of(bytes: [u8; 12]) -> Self {
+        let [a, b, c, d, e, f, g, h, day @ ..] = bytes;
+        Self { nanoseconds: i64::from_le_bytes([a, b, c, d, e, f, g, h]), day: i32::from_le_bytes(day) }
+    }
+
+    /// In the unit of `data_type`, if it is exactly that.
+    fn timestamp(self, data_type: &DataType) -> ParquetResult<i64> {
+        let seconds = (i64::from(self.day) - EPOCH_DAY) * DAY_SECONDS + self.nanoseconds.div_euclid(1_000_000_000);
+        let nanoseconds = self.nanoseconds.rem_euclid(1_000_000_000);
+        let a_second: i64 = match data_type {
+            DataType::Timestamp(TimeUnit::Second, _) => 1,
+            DataType::Timestamp(TimeUnit::Millisecond, _) => 1_000,
+            DataType::Timestamp(TimeUnit::Microsecond, _) => 1_000_000,
+            _ => 1_000_000_000,
+        };
+        let unit = 1_000_000_000 / a_second;
+        // Before 1970 the whole seconds may be beyond what the sum is within.
+        let sum = i128::from(seconds) * i128::from(a_second) + i128::from(nanoseconds / unit);
+        i64::try_from(sum).ok().filter(|_| nanoseconds % unit == 0).ok_or_else(|| {
+            ParquetError::External(Box::new(Unfit { seconds, nanoseconds, data_type: data_type.clone() }))
+        })
+    }
+}
+
+impl Physical for Int96 {
+    const PLAIN: bool = true;
+
+    fn dictionary(bytes: &[u8], count: usize, data_type: &DataType) -> ParquetResult<(Vec<Self>, ArrayRef)> {
+        let found = bytes.as_chunks().0.get(..count).ok_or_else(|| cut_dictionary(count, bytes))?;
+        let values: Vec<Self> = found.iter().map(|value| Self::of(*value)).collect();
+        let array = Self::array(values.clone(), None, data_type)?;
+        Ok((values, array))
+    }
+
+    fn read(bytes: &mut bytes::Bytes, out: &mut [Self]) -> ParquetResult<()> {
+        let taken = front::<[u8; 12]>(bytes, out.len())?;
+        for (slot, value) in out.iter_mut().zip(taken.as_chunks().0) {
+            *slot = Self::of(*value);
+        }
+        Ok(())
+    }
+
+    fn skip(bytes: &mut bytes::Bytes, count: usize) -> ParquetResult<()> {
+        front::<[u8; 12]>(bytes, count).map(drop)
+    }
+
+    fn array(values: Vec<Self>, nulls: Option<NullBuffer>, data_type: &DataType) -> ParquetResult<ArrayRef> {
+        let valid = |row: usize| nulls.as_ref().is_none_or(|nulls| nulls.is_valid(row));
+        let converted =
+            values.iter().enumerate().map(|(row, value)| if valid(row) { value.timestamp(data_type) } else { Ok(0) });
+        i64::array(converted.collect::<ParquetResult<_>>()?, nulls, data_type)
+    }
 }
 
 /// Text: its dictionary alone is read here.
@@ -137,6 +214,7 @@ pub(super) fn is_as_stored(physical: Type, data_type: &DataType) -> bool {
         Type::INT32 => {
             matches!(data_type, T::Int8 | T::Int16 | T::Int32 | T::UInt8 | T::UInt16 | T::UInt32 | T::Date32)
         }
+        Type::INT96 => matches!(data_type, T::Timestamp(..)),
         Type::INT64 => matches!(data_type, T::Int64 | T::UInt64 | T::Timestamp(..)),
         Type::FLOAT => *data_type == T::Float32,
         Type::DOUBLE => *data_type == T::Float64,

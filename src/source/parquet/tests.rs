@@ -14,6 +14,8 @@ use proptest::prelude::*;
 use super::*;
 use crate::source::{Chunk, ShardFormat};
 
+const LIMITS: Limits = Limits { page_bytes: 64 << 20, header_bytes: 64 << 20 };
+
 /// A file that is gone with it.
 struct Written {
     _dir: tempfile::TempDir,
@@ -218,11 +220,11 @@ proptest! {
     #[test]
     fn any_file_is_read_as_the_library_reads_it(shape in shapes(), cut in (0.0..1.0f64, 0.0..1.0f64)) {
         let written = shape.write();
-        let shard = Arc::new(ParquetShard::open(&written.shard).unwrap());
+        let shard = Arc::new(ParquetShard::open(&written.shard, LIMITS).unwrap());
         let (found, wider) = types().swap_remove(shape.kind);
         for wanted in wider.iter().chain([&schema::plain(&found).unwrap()]) {
             let schema = schema_of(wanted);
-            for chunk in shard.chunks(u64::MAX) {
+            for chunk in shard.chunks(u64::MAX, usize::MAX) {
                 let start = (cut.0 * chunk.rows as f64) as usize;
                 let rows = ((cut.1 * (chunk.rows - start) as f64) as usize).max(1);
                 let part = RowGroupRange { start, rows, ..chunk.clone() };
@@ -249,8 +251,8 @@ fn few_values_come_as_codes_and_many_as_values() {
     for (distinct, dictionaries) in [(10, arrays), (2000, arrays), (100_000, 0)] {
         let file = bytes_of(&[("x", column(distinct), true)], WriterProperties::builder());
         let written = shard_of(&file);
-        let shard = Arc::new(ParquetShard::open(&written.shard).unwrap());
-        for range in shard.chunks(u64::MAX) {
+        let shard = Arc::new(ParquetShard::open(&written.shard, LIMITS).unwrap());
+        for range in shard.chunks(u64::MAX, usize::MAX) {
             let (array, found) = decoded(&range, &schema, 0).unwrap();
             assert_eq!((&array, found), (&column(distinct), dictionaries), "{distinct}");
         }
@@ -263,9 +265,9 @@ fn a_value_of_the_dictionary_that_no_row_of_a_range_has_is_not_refused() {
     numbers[999] = i64::MAX;
     let file = bytes_of(&[("x", Arc::new(Int64Array::from(numbers)), true)], WriterProperties::builder());
     let written = shard_of(&file);
-    let shard = Arc::new(ParquetShard::open(&written.shard).unwrap());
+    let shard = Arc::new(ParquetShard::open(&written.shard, LIMITS).unwrap());
     let schema = schema_of(&DataType::Int32);
-    let [whole] = shard.chunks(u64::MAX).try_into().ok().unwrap();
+    let [whole] = shard.chunks(u64::MAX, usize::MAX).try_into().ok().unwrap();
     let without = RowGroupRange { rows: 999, ..whole.clone() };
     assert_eq!(decoded(&without, &schema, 0).unwrap().0.len(), 999);
     let refused = decoded(&whole, &schema, 0).unwrap_err().to_string();
@@ -278,12 +280,12 @@ fn a_value_of_the_dictionary_that_no_row_of_a_range_has_is_not_refused() {
 /// Reads every column of a file that may be damaged; how it ended.
 fn outcomes(file: &[u8], schema: &SchemaRef) -> Vec<std::result::Result<usize, String>> {
     let written = shard_of(file);
-    let shard = match ParquetShard::open(&written.shard) {
+    let shard = match ParquetShard::open(&written.shard, LIMITS) {
         Ok(shard) => Arc::new(shard),
         Err(e) => return vec![Err(e.to_string())],
     };
     let mut outcomes = Vec::new();
-    for range in shard.chunks(u64::MAX) {
+    for range in shard.chunks(u64::MAX, usize::MAX) {
         // A footer may claim any number of rows.
         for at in 0..schema.fields().len() {
             let chunk = Chunk::RowGroup(range.clone());

@@ -2,6 +2,7 @@
 //! buffer, addressed as if it followed the block.
 
 use super::number::{self, Short};
+use super::value::NullWords;
 use super::words;
 
 /// What the format itself says of a field.
@@ -13,6 +14,8 @@ pub(super) enum Kind {
     Bare,
     /// JSON's strings: no numbers, no truth values, no words for missing.
     Quoted,
+    /// As bare, and not missing, whatever the words that usually say so: the recipe names other words.
+    Stated,
 }
 
 impl Kind {
@@ -24,7 +27,14 @@ impl Kind {
             Self::Missing => 0,
             Self::Bare => Self::BARE,
             Self::Quoted => 2,
+            Self::Stated => 3,
         }
+    }
+
+    /// Whether its text decides what it is.
+    #[inline]
+    pub(super) fn is_bare(self) -> bool {
+        matches!(self, Self::Bare | Self::Stated)
     }
 }
 
@@ -52,7 +62,8 @@ impl Cell {
         match self.kind_and_length >> KIND_SHIFT {
             0 => Kind::Missing,
             Kind::BARE => Kind::Bare,
-            _ => Kind::Quoted,
+            2 => Kind::Quoted,
+            _ => Kind::Stated,
         }
     }
 }
@@ -139,6 +150,29 @@ impl<'a> Cells<'a> {
         }
         self.rows += 1;
         Ok(())
+    }
+
+    /// Tells the fields of the last row that are missing, by these words, from those that are not.
+    pub(super) fn mark_missing(&mut self, words: &NullWords) {
+        for at in (self.rows - 1) * self.width..self.rows * self.width {
+            let cell = self.cells[at];
+            if cell.kind() == Kind::Bare {
+                let stated = Cell { kind_and_length: cell.kind_and_length | (3 << KIND_SHIFT), ..cell };
+                self.cells[at] = if words.has(self.field(cell)) { Cell::MISSING } else { stated };
+            }
+        }
+    }
+
+    /// Takes the last row off.
+    pub(super) fn drop_row(&mut self) {
+        self.rows -= 1;
+        self.cells.truncate(self.rows * self.width);
+    }
+
+    /// Field `column` of the last row.
+    pub(super) fn last(&self, column: usize) -> (Kind, &[u8]) {
+        let cell = self.cells[(self.rows - 1) * self.width + column];
+        (cell.kind(), self.field(cell))
     }
 
     /// The fields of `column`, row by row.

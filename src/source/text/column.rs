@@ -83,7 +83,7 @@ impl Column {
         let valid = &mut self.valid;
         let fields = cells.column(at);
         // The readers of a column that is not forced see no quoted field but where time may be read from one.
-        let bare = |kind| forced || kind == Kind::Bare;
+        let bare = |kind: Kind| forced || kind.is_bare();
         match &mut self.values {
             Values::Boolean(values) => {
                 let read = if forced { value::any_boolean } else { value::boolean };
@@ -133,7 +133,7 @@ impl Column {
                 let is_value = |(kind, field): (Kind, &[u8])| match kind {
                     Kind::Missing => false,
                     Kind::Bare => !value::is_missing(field),
-                    Kind::Quoted => true,
+                    Kind::Quoted | Kind::Stated => true,
                 };
                 cells.column(at).position(is_value).map_or(Ok(()), Err)
             }
@@ -222,7 +222,7 @@ fn fill_numbers<T: Copy + Default>(
             continue;
         }
         let (kind, field) = (cell.kind(), cells.field(cell));
-        let read = if kind == Kind::Bare { number(field).and_then(&of_number) } else { None };
+        let read = if kind.is_bare() { number(field).and_then(&of_number) } else { None };
         if read.is_none() && !is_null(kind, field) {
             return Err(row);
         }
@@ -253,6 +253,33 @@ fn fill_text<'a>(
 #[inline]
 fn is_null(kind: Kind, field: &[u8]) -> bool {
     kind == Kind::Missing || (kind == Kind::Bare && value::is_missing(field))
+}
+
+/// Whether a field can be read as `data_type`, which the recipe sets: what [`Column::append`] takes of a forced column.
+pub(super) fn fits(data_type: &DataType, kind: Kind, field: &[u8]) -> bool {
+    let read = match data_type {
+        DataType::Boolean => value::any_boolean(field).is_some(),
+        DataType::Int32 => value::any_integer(field).is_some_and(|value| i32::try_from(value).is_ok()),
+        DataType::Int64 => value::any_integer(field).is_some(),
+        DataType::Float32 => value::any_float32(field).is_some(),
+        DataType::Float64 => value::any_float(field).is_some(),
+        DataType::Date32 | DataType::Date64 => value::date(field).is_some(),
+        DataType::Timestamp(unit, zone) => instant(field, *unit, zone.is_some(), true).is_some(),
+        DataType::Utf8 => true,
+        _ => false,
+    };
+    read || is_null(kind, field)
+}
+
+/// Characters of a value that a message shows.
+const SHOWN_CHARS: usize = 60;
+
+/// What is said of a field that does not fit a type that the recipe sets.
+pub(super) fn misfit(field: &[u8], data_type: &DataType) -> String {
+    let text = String::from_utf8_lossy(field);
+    let shown: String = text.chars().take(SHOWN_CHARS).collect();
+    let more = if shown.len() < text.len() { "…" } else { "" };
+    format!("`{shown}{more}` is no {data_type}; correct it, or change the column's type in input.schema")
 }
 
 /// A date or timestamp as a count of `unit`. Timestamps of text are at least of microseconds: coarser columns take

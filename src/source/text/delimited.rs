@@ -7,14 +7,19 @@ use super::TextFormat;
 use super::cells::{Cells, Kind};
 use super::marks::Marks;
 use super::split::{Block, blank_line};
+use super::value::NullWords;
 use super::words;
 use crate::error::{Error, Result, Site};
+use crate::spec::EncodingErrors;
 
 /// Walks the records of one block.
 pub(super) struct Records<'a> {
     bytes: &'a [u8],
     delimiter: u8,
-    /// Where the next record starts.
+    missing: Option<&'a NullWords>,
+    /// Where the record read last starts.
+    start: usize,
+    /// Where the next record starts, or blank lines before it.
     at: usize,
     marks: Marks<'a>,
 }
@@ -28,9 +33,19 @@ pub(super) struct WrongWidth {
 }
 
 impl<'a> Records<'a> {
-    /// From the start of `bytes`, which end with a record.
-    pub(super) fn new(bytes: &'a [u8], delimiter: u8) -> Self {
-        Self { bytes, delimiter, at: 0, marks: Marks::new(bytes, delimiter, b'\n') }
+    /// From the start of `bytes`, which end with a record; `missing` are the recipe's own words for a missing value.
+    pub(super) fn new(bytes: &'a [u8], delimiter: u8, missing: Option<&'a NullWords>) -> Self {
+        Self { bytes, delimiter, missing, start: 0, at: 0, marks: Marks::new(bytes, delimiter, b'\n') }
+    }
+
+    /// The block's bytes.
+    pub(super) fn bytes(&self) -> &'a [u8] {
+        self.bytes
+    }
+
+    /// Byte of the block that the record read last starts at.
+    pub(super) fn start(&self) -> usize {
+        self.start
     }
 
     /// Byte of the block behind the record read last.
@@ -51,6 +66,7 @@ impl<'a> Records<'a> {
             return Ok(false);
         }
         let start = self.at;
+        self.start = start;
         loop {
             let field = self.at;
             let end = if self.bytes.get(field) == Some(&b'"') {
@@ -66,6 +82,9 @@ impl<'a> Records<'a> {
             }
         }
         cells.end_row().map_err(|fields| WrongWidth { at: start, fields })?;
+        if let Some(words) = self.missing {
+            cells.mark_missing(words);
+        }
         Ok(true)
     }
 
@@ -137,16 +156,19 @@ fn distant_quote(bytes: &[u8], at: usize) -> Option<(usize, bool)> {
 ///
 /// # Errors
 /// [`Error::Data`] for invalid UTF-8, for a name that stands twice, and for line ends that are none.
-pub(super) fn header(block: &Block, delimiter: u8) -> Result<Vec<String>> {
+pub(super) fn header(block: &Block, delimiter: u8, encoding_errors: EncodingErrors) -> Result<Vec<String>> {
+    if has_lone_return(&block.bytes) {
+        let message = "the lines end with a carriage return alone; convert the line ends to \\n or \\r\\n";
+        return Err(Error::data(Site::default(), message));
+    }
     let mut names = Vec::new();
     let mut known = hashbrown::HashSet::new();
     for field in fields(&block.bytes, delimiter) {
-        let name = String::from_utf8(field)
-            .map_err(|e| Error::unreadable(Site::default(), "the header is not UTF-8; convert the file", e))?;
-        if name.contains('\r') && !block.bytes.contains(&b'"') {
-            let message = "the lines end with a carriage return alone; convert the line ends to \\n or \\r\\n";
-            return Err(Error::data(Site::default(), message));
-        }
+        let name = match encoding_errors {
+            EncodingErrors::Raise => String::from_utf8(field)
+                .map_err(|e| Error::unreadable(Site::default(), "the header is not UTF-8; convert the file", e))?,
+            EncodingErrors::Replace => String::from_utf8_lossy(&field).into_owned(),
+        };
         let name = if name.is_empty() { format!("Unnamed: {}", names.len()) } else { name };
         if !known.insert(name.clone()) {
             let message = "the name stands twice in the header; rename one of the columns";
@@ -157,16 +179,25 @@ pub(super) fn header(block: &Block, delimiter: u8) -> Result<Vec<String>> {
     Ok(names)
 }
 
+/// Whether a carriage return outside quotes is no half of a line end.
+fn has_lone_return(bytes: &[u8]) -> bool {
+    let mut quoted = false;
+    bytes.iter().enumerate().any(|(at, byte)| {
+        quoted ^= *byte == b'"';
+        *byte == b'\r' && !quoted && !matches!(bytes.get(at + 1), None | Some(b'\n'))
+    })
+}
+
 /// The fields of the one record in `bytes`.
 fn fields(bytes: &[u8], delimiter: u8) -> Vec<Vec<u8>> {
     // Of no width yet: the record itself says how many fields there are.
     let mut cells = Cells::new(bytes, usize::MAX);
     let mut fields = 0;
-    if let Err(WrongWidth { fields: found, .. }) = Records::new(bytes, delimiter).read(&mut cells) {
+    if let Err(WrongWidth { fields: found, .. }) = Records::new(bytes, delimiter, None).read(&mut cells) {
         fields = found;
     }
     let mut cells = Cells::new(bytes, fields);
     // The width is the one just counted.
-    let _ = Records::new(bytes, delimiter).read(&mut cells);
+    let _ = Records::new(bytes, delimiter, None).read(&mut cells);
     (0..fields).flat_map(|at| cells.column(at).map(|(_, field)| field.to_vec()).collect::<Vec<_>>()).collect()
 }

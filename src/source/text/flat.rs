@@ -1,35 +1,46 @@
-//! The fast way through a JSON object: one that is flat, has its keys in the order of the last, and is written without
-//! frills is walked byte by byte with no parser's machinery. Whatever else it meets it leaves to the parser: it never
+//! The fast way through a JSON object: one that has its keys in the order of the last and is written without frills is
+//! walked byte by byte with no parser's machinery. Whatever else it meets it leaves to the parser: it never
 //! refuses an object, and it never accepts one that the parser would refuse.
 
 use super::cells::Kind;
 use super::json::{Keys, Value};
 use super::words;
 
-/// Hands position and value of every key of the object `line` to `visit`, in order; false when the object is for the
-/// parser to read, all of it: what was handed out so far it will hand out again.
-pub(super) fn object<'a>(line: &'a str, keys: &mut Keys, visit: &mut impl FnMut(usize, Value<'a>)) -> bool {
-    walk(line, keys, visit).is_some()
+/// Hands position and value of every key of the object that `text` begins with to `visit`, in order; where it ends.
+/// Nothing when the object is for the parser to read, all of it: what was handed out so far it will hand out again.
+pub(super) fn object<'a>(text: &'a str, keys: &mut Keys, visit: &mut impl FnMut(usize, Value<'a>)) -> Option<usize> {
+    let at = expect(text.as_bytes(), spaces(text.as_bytes(), 0), b'{')?;
+    members(text, at, keys, visit)
 }
 
-fn walk<'a>(line: &'a str, keys: &mut Keys, visit: &mut impl FnMut(usize, Value<'a>)) -> Option<()> {
-    let bytes = line.as_bytes();
-    let mut at = spaces(bytes, 0);
-    at = expect(bytes, at, b'{')?;
-    at = spaces(bytes, at);
+/// Walks an object from behind the bracket that opens it; where it ends.
+fn members<'a>(text: &'a str, at: usize, keys: &mut Keys, visit: &mut impl FnMut(usize, Value<'a>)) -> Option<usize> {
+    let bytes = text.as_bytes();
+    let mut at = spaces(bytes, at);
     if bytes.get(at) == Some(&b'}') {
-        return ends(bytes, at + 1);
+        return Some(at + 1);
     }
     loop {
-        let (column, behind) = key(line, at, keys)?;
-        at = expect(bytes, spaces(bytes, behind), b':')?;
-        let start = spaces(bytes, at);
-        let (value, behind) = value(line, start)?;
-        visit(column, value);
-        at = spaces(bytes, behind);
+        let (likely, behind) = key(bytes, at, keys)?;
+        let name = (at + 1, behind - 1);
+        at = spaces(bytes, expect(bytes, spaces(bytes, behind), b':')?);
+        if bytes.get(at) == Some(&b'{') {
+            let outer = keys.enter(&text[name.0..name.1])?;
+            at = members(text, at + 1, keys, visit)?;
+            keys.leave(outer);
+        } else {
+            let column = match likely {
+                Some(position) => keys.meet_at(position)?,
+                None => keys.meet_within(&text[name.0..name.1])?,
+            };
+            let (value, behind) = value(text, at)?;
+            visit(column, value);
+            at = behind;
+        }
+        at = spaces(bytes, at);
         match bytes.get(at)? {
             b',' => at = spaces(bytes, at + 1),
-            b'}' => return ends(bytes, at + 1),
+            b'}' => return Some(at + 1),
             _ => return None,
         }
     }
@@ -39,7 +50,7 @@ fn walk<'a>(line: &'a str, keys: &mut Keys, visit: &mut impl FnMut(usize, Value<
 #[inline]
 fn spaces(bytes: &[u8], at: usize) -> usize {
     let mut at = at;
-    while let Some(b' ' | b'\t' | b'\r') = bytes.get(at) {
+    while let Some(b' ' | b'\t' | b'\r' | b'\n') = bytes.get(at) {
         at += 1;
     }
     at
@@ -50,26 +61,23 @@ fn expect(bytes: &[u8], at: usize, byte: u8) -> Option<usize> {
     (bytes.get(at) == Some(&byte)).then_some(at + 1)
 }
 
-/// Nothing but blanks may follow an object.
-fn ends(bytes: &[u8], at: usize) -> Option<()> {
-    (spaces(bytes, at) == bytes.len()).then_some(())
+/// Whether nothing but blanks follows an object that ends at `at`.
+pub(super) fn ends(text: &str, at: usize) -> bool {
+    spaces(text.as_bytes(), at) == text.len()
 }
 
-/// The position of the key at `at`, and where it ends; nothing for one that stands twice.
+/// The position of the key at `at`, if it is the one that is likely there, and where the key ends, quotes included.
 #[inline]
-fn key(line: &str, at: usize, keys: &mut Keys) -> Option<(usize, usize)> {
-    let bytes = line.as_bytes();
+fn key(bytes: &[u8], at: usize, keys: &Keys) -> Option<(Option<usize>, usize)> {
     let start = expect(bytes, at, b'"')?;
     if let Some((position, likely)) = keys.likely()
         && bytes[start..].starts_with(likely.as_bytes())
         && bytes.get(start + likely.len()) == Some(&b'"')
     {
-        let end = start + likely.len() + 1;
-        return Some((keys.meet_at(position)?, end));
+        return Some((Some(position), start + likely.len() + 1));
     }
     let end = plain_run(bytes, start)?;
-    expect(bytes, end, b'"')?;
-    Some((keys.meet(&line[start..end])?, end + 1))
+    Some((None, expect(bytes, end, b'"')?))
 }
 
 /// The value at `at`, and where it ends.

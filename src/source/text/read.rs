@@ -8,10 +8,11 @@ use arrow::datatypes::{DataType, Field, Schema};
 use hashbrown::{HashMap, HashSet};
 
 use super::cells::{Cells, Kind};
-use super::column::Column;
+use super::column::{self, Column};
 use super::delimited::Records;
 use super::json::{Keys, Objects, Value};
-use super::observe::Observed;
+use super::observe::{Observed, text_of};
+use super::skip::{Fault, Skipped, Skips};
 use super::split::Block;
 use super::{Parsed, TextFormat, TextShard, Wanted};
 use crate::error::{Error, Result, Site};
@@ -19,8 +20,6 @@ use crate::schema::ShardFields;
 
 /// Fields found at once: with their text, what a core's second cache holds.
 const FIELDS_AT_ONCE: usize = 16 << 10;
-/// Characters of a value that an error shows.
-const SHOWN_CHARS: usize = 60;
 
 /// Records of `width` fields that are found before their columns are read.
 pub(super) fn records_at_once(width: usize) -> u64 {
@@ -75,21 +74,20 @@ impl<'w> Reading<'w> {
     fn refusal(&self, cells: &Cells<'_>, row: usize, at: usize, from: usize) -> Error {
         let wanted = &self.wanted[at];
         let field = cells.column(from).nth(row).map_or(&b""[..], |(_, field)| field);
-        let text = String::from_utf8_lossy(field);
-        let shown: String = text.chars().take(SHOWN_CHARS).collect();
-        let more = if shown.len() < text.len() { "…" } else { "" };
-        let message = format!(
-            "`{shown}{more}` is no {}; correct it, or change the column's type in input.schema",
-            wanted.data_type
-        );
+        let message = column::misfit(field, &wanted.data_type);
         Error::data(Site::column(&wanted.name).at_row(self.first_row + (self.rows + row) as u64), message)
     }
 
     /// The batch, or the wider types of the columns that `observe` shows to need them.
-    fn finish(self, observe: impl FnOnce() -> Result<Observed>, new_columns: ShardFields) -> Result<Parsed> {
+    fn finish(
+        self,
+        observe: impl FnOnce() -> Result<Observed>,
+        new_columns: ShardFields,
+        skipped: Vec<Skipped>,
+    ) -> Result<Parsed> {
         if !self.misfits.is_empty() {
             let widened = self.widened(&observe()?);
-            return Ok(Parsed { batch: None, widened, new_columns });
+            return Ok(Parsed { batch: None, widened, new_columns, skipped });
         }
         let rows = self.rows;
         let fields = self.wanted.iter().map(|wanted| Field::new(&wanted.name, wanted.data_type.clone(), true));
@@ -102,7 +100,7 @@ impl<'w> Reading<'w> {
         let options = RecordBatchOptions::new().with_row_count(Some(rows));
         let batch = RecordBatch::try_new_with_options(schema, arrays, &options)
             .map_err(|e| Error::failed("putting a block's columns together", e))?;
-        Ok(Parsed { batch: Some(batch), widened: Vec::new(), new_columns })
+        Ok(Parsed { batch: Some(batch), widened: Vec::new(), new_columns, skipped })
     }
 
     fn widened(&self, observed: &Observed) -> Vec<(usize, DataType)> {
@@ -124,48 +122,89 @@ impl TextShard {
     /// Reads `block` for the columns `wanted`. Depends on nothing but its arguments, and on no other block.
     ///
     /// # Errors
-    /// [`Error::Data`] with row, line and column as far as they apply: a record with another number of fields, invalid
-    /// UTF-8, an object that is none or nested or has a key twice, a value that does not fit a forced type.
+    /// Where bad rows are not skipped, [`Error::Data`] with row, line and column as far as they apply: a record with
+    /// another number of fields, invalid UTF-8, an object that is none, holds a list or has a key twice, a value that does
+    /// not fit a forced type.
     pub fn parse(&self, block: &Block, wanted: &[Wanted]) -> Result<Parsed> {
-        let text = self.text(block)?;
-        match self.options.format {
-            TextFormat::Delimited { delimiter } => self.parse_delimited(block, delimiter, wanted),
-            TextFormat::JsonLines => self.parse_json(block, text, wanted),
-        }
+        let (decoded, broken) = self.decoded(block)?;
+        let mut parsed = match self.format {
+            TextFormat::Delimited { delimiter } => self.parse_delimited(&decoded, delimiter, wanted, broken),
+            _ => self.parse_json(&decoded, wanted, broken),
+        }?;
+        parsed.skipped.extend(block.unread.clone());
+        Ok(parsed)
     }
 
-    fn parse_delimited(&self, block: &Block, delimiter: u8, wanted: &[Wanted]) -> Result<Parsed> {
+    /// Appends the next record of `block` that is not skipped to `cells`, or passes over one that is; false when there is
+    /// none. `record` is its number within the block.
+    #[inline]
+    pub(super) fn next_record<'a>(
+        &self,
+        records: &mut Records<'a>,
+        cells: &mut Cells<'a>,
+        record: u64,
+        skips: Option<&mut Skips<'_>>,
+    ) -> std::result::Result<bool, Fault> {
+        let Some(skips) = skips else {
+            return records.read(cells).map_err(|wrong| self.wrong_width(record, &wrong));
+        };
+        match records.read(cells) {
+            Ok(false) => return Ok(false),
+            Ok(true) => {
+                let start = records.start();
+                if skips.is_broken(record, start) || skips.has_misfit(cells, record, start) {
+                    cells.drop_row();
+                }
+            }
+            Err(wrong) => {
+                if !skips.is_broken(record, wrong.at) {
+                    skips.skip(self.wrong_width(record, &wrong));
+                }
+            }
+        }
+        Ok(true)
+    }
+
+    fn parse_delimited(&self, block: &Block, delimiter: u8, wanted: &[Wanted], broken: Vec<Fault>) -> Result<Parsed> {
         let positions: HashMap<&str, usize> =
             self.names.iter().enumerate().map(|(at, name)| (name.as_str(), at)).collect();
-        let mut reading = Reading::new(wanted, block, |at| positions.get(wanted[at].name.as_str()).copied());
-        let mut records = Records::new(&block.bytes, delimiter);
+        let position = |at: usize| positions.get(wanted[at].name.as_str()).copied();
+        let mut reading = Reading::new(wanted, block, position);
+        let mut skips = self.skips(block, broken, || forced(wanted, position));
+        let mut records = Records::new(&block.bytes, delimiter, self.options.null_values.as_ref());
         let mut cells = Cells::new(&block.bytes, self.names.len());
         let at_once = records_at_once(self.names.len());
-        let mut more = true;
+        let (mut more, mut record) = (true, 0);
         while more {
             cells.clear();
             let mut wrong = None;
             while more && wrong.is_none() && (cells.rows() as u64) < at_once {
-                match records.read(&mut cells) {
+                match self.next_record(&mut records, &mut cells, record, skips.as_mut()) {
                     Ok(found) => more = found,
-                    Err(width) => wrong = Some(width),
+                    Err(fault) => wrong = Some(fault),
                 }
+                record += 1;
             }
             // Values of the rows before a wrong one are judged first: the first row at fault is the one named.
-            more &= reading.append(&cells)?;
+            let go_on = reading.append(&cells)?;
             if let Some(wrong) = wrong {
-                return Err(self.wrong_width(block, block.first_row + reading.rows as u64, &wrong));
+                return Err(wrong.error(block));
             }
+            // What is skipped is to be told whole.
+            more &= go_on || skips.is_some();
         }
-        reading.finish(|| self.observe(block), Vec::new())
+        let skipped = skips.map(Skips::finish).unwrap_or_default();
+        reading.finish(|| self.observe_rows(block, u64::MAX, &set_types(wanted)), Vec::new(), skipped)
     }
 
-    fn parse_json(&self, block: &Block, text: &str, wanted: &[Wanted]) -> Result<Parsed> {
+    fn parse_json(&self, block: &Block, wanted: &[Wanted], broken: Vec<Fault>) -> Result<Parsed> {
+        let text = text_of(block)?;
         let names: HashSet<&str> = wanted.iter().map(|wanted| wanted.name.as_str()).collect();
         let others = self.names.iter().map(String::as_str).filter(|name| !names.contains(name));
         let mut keys = Keys::new(wanted.iter().map(|wanted| wanted.name.as_str()).chain(others));
         let mut reading = Reading::new(wanted, block, Some);
-        let mut objects = Objects::new(text, block.first_row);
+        let mut skips = self.skips(block, broken, || forced(wanted, Some));
+        let mut objects = Objects::new(text, self.format);
         let mut cells = Cells::new(text.as_bytes(), wanted.len());
         let at_once = records_at_once(wanted.len());
         let mut more = true;
@@ -173,37 +212,92 @@ impl TextShard {
             cells.clear();
             let mut wrong = None;
             while more && wrong.is_none() && (cells.rows() as u64) < at_once {
-                cells.begin_missing_row();
-                let found = objects.read(block, &mut keys, |column, value| {
-                    if column < wanted.len() {
-                        set(&mut cells, column, value);
-                    }
-                });
-                match found {
-                    Ok(true) => cells.end_missing_row(),
-                    Ok(false) => more = false,
-                    Err(error) => wrong = Some(error),
+                match next_object(&mut objects, &mut keys, &mut cells, wanted.len(), skips.as_mut()) {
+                    Ok(found) => more = found,
+                    Err(fault) => wrong = Some(fault),
                 }
             }
-            more &= reading.append(&cells)?;
+            let go_on = reading.append(&cells)?;
             if let Some(wrong) = wrong {
-                return Err(wrong);
+                return Err(wrong.error(block));
             }
+            more &= go_on || skips.is_some();
         }
+        let skipped = skips.map(Skips::finish).unwrap_or_default();
+        let observe = || self.observe_rows(block, u64::MAX, &set_types(wanted));
         let own: HashSet<&str> = self.names.iter().map(String::as_str).collect();
         let new_names: Vec<String> = keys.into_met().filter(|name| !own.contains(name.as_str())).collect();
         let new_columns = if new_names.is_empty() {
             Vec::new()
         } else {
-            let observed = self.observe(block)?;
-            new_names
-                .into_iter()
-                .map(|name| observed.of(&name).map(|seen| (name, seen.data_type())))
-                .collect::<Option<_>>()
-                .unwrap_or_default()
+            // Those met in skipped objects alone were not seen.
+            let observed = observe()?;
+            let found =
+                new_names.into_iter().filter_map(|name| observed.of(&name).map(|seen| (name, seen.data_type())));
+            found.collect()
         };
-        reading.finish(|| self.observe(block), new_columns)
+        reading.finish(observe, new_columns, skipped)
     }
+}
+
+/// Reads the next object into a row of `cells`, which has the first `width` keys, or passes over one that is skipped; false
+/// when there is none.
+#[inline]
+fn next_object<'a>(
+    objects: &mut Objects<'a>,
+    keys: &mut Keys,
+    cells: &mut Cells<'a>,
+    width: usize,
+    skips: Option<&mut Skips<'_>>,
+) -> std::result::Result<bool, Fault> {
+    cells.begin_missing_row();
+    let Some(skips) = skips else {
+        let found = objects.read(keys, |column, value| {
+            if column < width {
+                set(cells, column, value);
+            }
+        })?;
+        if found {
+            cells.end_missing_row();
+        }
+        return Ok(found);
+    };
+    let (record, known) = (objects.record(), keys.len());
+    let Some(start) = objects.start() else { return Ok(false) };
+    if skips.is_broken(record, start) {
+        objects.pass(start);
+        return Ok(true);
+    }
+    let found = objects.read(keys, |column, value| {
+        if column < width {
+            set(cells, column, value);
+        }
+    });
+    match found {
+        Ok(_) => {
+            cells.end_missing_row();
+            if skips.has_misfit(cells, record, start) {
+                cells.drop_row();
+                keys.truncate(known);
+            }
+        }
+        Err(fault) => {
+            keys.truncate(known);
+            skips.skip(fault);
+        }
+    }
+    Ok(true)
+}
+
+/// Position, type and name of the wanted columns whose type the recipe sets, of those that are in the shard.
+fn forced(wanted: &[Wanted], position: impl Fn(usize) -> Option<usize>) -> Vec<(usize, DataType, String)> {
+    let forced = wanted.iter().enumerate().filter(|(_, wanted)| wanted.forced);
+    forced.filter_map(|(at, wanted)| Some((position(at)?, wanted.data_type.clone(), wanted.name.clone()))).collect()
+}
+
+/// Names and types of the wanted columns whose type the recipe sets.
+fn set_types(wanted: &[Wanted]) -> Vec<(String, DataType)> {
+    wanted.iter().filter(|wanted| wanted.forced).map(|wanted| (wanted.name.clone(), wanted.data_type.clone())).collect()
 }
 
 fn set<'a>(cells: &mut Cells<'a>, column: usize, value: Value<'a>) {

@@ -87,7 +87,8 @@ impl Seen {
         match kind {
             Kind::Missing => Self::default(),
             Kind::Quoted => Self::of_time(field).unwrap_or(Self::TEXT),
-            Kind::Bare => Self::of_bare(field),
+            Kind::Bare if value::is_missing(field) => Self::default(),
+            Kind::Bare | Kind::Stated => Self::of_bare(field),
         }
     }
 
@@ -110,13 +111,7 @@ impl Seen {
             Some(_) => return Self::LONG_INTEGER,
             None => {}
         }
-        if value::is_missing(field) {
-            Self::default()
-        } else if value::boolean(field).is_some() {
-            Self::BOOLEAN
-        } else {
-            Self::of_time(field).unwrap_or(Self::TEXT)
-        }
+        if value::boolean(field).is_some() { Self::BOOLEAN } else { Self::of_time(field).unwrap_or(Self::TEXT) }
     }
 
     fn of_time(field: &[u8]) -> Option<Self> {

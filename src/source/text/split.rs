@@ -3,36 +3,47 @@
 
 use memchr::{memchr, memchr_iter};
 
-use super::TextFormat;
+use super::elements::{self, Place};
 use super::marks::Marks;
+use super::skip::{Passing, Skipped};
+use super::{BadRows, TextFormat};
 use crate::error::{Error, Result, Site};
 use crate::source::compression::{ContentHash, Plain};
 
 /// Longest record: one that is longer is taken for a quote that never closes.
 pub const RECORD_LIMIT: usize = 64 << 20;
-/// Longest block; offsets into it and its unescaped copy together take 32 bits.
-const BLOCK_LIMIT: usize = 1 << 30;
+/// Longest block; offsets into it and its unescaped copy together take 32 bits, also where every byte became three.
+const BLOCK_LIMIT: usize = 1 << 28;
 /// Bytes read at first for the header.
 const HEADER_BYTES: usize = 64 << 10;
-const UTF8_BOM: &[u8] = &[0xef, 0xbb, 0xbf];
+/// Bytes read at once of a record that is passed over.
+const PASSED_BYTES: usize = 256 << 10;
+pub(super) const UTF8_BOM: &[u8] = &[0xef, 0xbb, 0xbf];
 
 /// Consecutive records of a shard, each of them whole.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Block {
-    /// Row within the shard, from 0, of the first record.
+    /// Number within the shard, from 0, of the first record: its row, unless records before it are skipped.
     pub first_row: u64,
-    /// Number of records.
+    /// Number of records, with those that parsing may skip.
     pub rows: u64,
     /// Line of the file, from 1, that the block starts on.
     pub first_line: u64,
-    /// The records and the blank lines between them.
+    /// The records and what stands between them: blank lines, or the commas of an array.
     pub bytes: Vec<u8>,
+    /// A record that could not be cut off and is skipped; it has no bytes here, and then the block has no other.
+    pub unread: Option<Skipped>,
 }
 
 impl Block {
     /// Line of the file, from 1, that byte `at` of the block is on.
     pub(super) fn line_of(&self, at: usize) -> u64 {
         self.first_line + line_ends(&self.bytes[..at])
+    }
+
+    /// Line ends between two bytes of the block, the second not before the first.
+    pub(super) fn lines_between(&self, from: usize, to: usize) -> u64 {
+        line_ends(&self.bytes[from..to])
     }
 }
 
@@ -47,13 +58,18 @@ pub struct Blocks {
     at_start: bool,
     next_row: u64,
     next_line: u64,
+    bad_rows: BadRows,
+    /// Where in an array of JSON the pending bytes start.
+    place: Place,
 }
 
 impl Blocks {
-    pub(super) fn new(plain: Plain, format: TextFormat, block_bytes: usize) -> Self {
+    pub(super) fn new(plain: Plain, format: TextFormat, block_bytes: usize, bad_rows: BadRows) -> Self {
         Self {
             plain,
             format,
+            bad_rows,
+            place: if format == TextFormat::JsonArray { Place::Before } else { Place::Loose },
             block_bytes: block_bytes.clamp(1, BLOCK_LIMIT),
             pending: Vec::new(),
             more: true,
@@ -70,6 +86,13 @@ impl Blocks {
 
     /// Takes the first record off, blank lines before it included; nothing when there is none.
     pub(super) fn header(&mut self) -> Result<Option<Block>> {
+        let bad_rows = std::mem::replace(&mut self.bad_rows, BadRows::Raise);
+        let header = self.first_record();
+        self.bad_rows = bad_rows;
+        header
+    }
+
+    fn first_record(&mut self) -> Result<Option<Block>> {
         while let Some(block) = self.take(self.block_bytes.min(HEADER_BYTES), 1)? {
             if block.rows > 0 {
                 self.next_row = 0;
@@ -85,58 +108,86 @@ impl Blocks {
         let mut target = target;
         loop {
             if self.more {
-                // Four bytes tell the byte order marks.
+                // Three bytes are a byte order mark.
                 self.more = self.plain.fill(&mut self.pending, target.max(4))?;
             }
             if self.at_start {
                 self.at_start = false;
-                self.drop_mark()?;
+                if self.pending.starts_with(UTF8_BOM) {
+                    self.pending.drain(..UTF8_BOM.len());
+                }
             }
             if self.pending.is_empty() {
                 if self.more {
                     continue;
                 }
-                return Ok(None);
+                return match self.place {
+                    Place::Closed | Place::Loose => Ok(None),
+                    _ => Err(self.refusal(&Stop { record: 0, why: Why::Array(elements::CUT) })),
+                };
             }
-            let (end, rows) =
-                records(self.format, &self.pending, !self.more, most).map_err(|stop| self.refusal(&stop))?;
-            if end > 0 {
-                return Ok(Some(self.hand_out(end, rows)));
+            let found = match self.format {
+                TextFormat::Delimited { .. } | TextFormat::JsonLines => {
+                    records(self.format, &self.pending, !self.more, most)
+                }
+                TextFormat::JsonArray | TextFormat::JsonObjects => {
+                    elements::cut(&self.pending, self.place, !self.more, most)
+                }
+            };
+            match found {
+                Ok(cut) if cut.consumed > 0 => {
+                    return Ok(Some(self.hand_out(&cut)));
+                }
+                Ok(_) => {}
+                Err(stop) if self.bad_rows == BadRows::Skip && !matches!(stop.why, Why::Array(_)) => {
+                    return self.pass_over(&stop).map(Some);
+                }
+                Err(stop) => return Err(self.refusal(&stop)),
             }
             target = self.pending.len().saturating_mul(2).min(RECORD_LIMIT + 1).max(target);
         }
     }
 
-    fn hand_out(&mut self, end: usize, rows: u64) -> Block {
-        let rest = self.pending[end..].to_vec();
-        self.pending.truncate(end);
+    fn hand_out(&mut self, cut: &Cut) -> Block {
+        let rest = self.pending[cut.consumed..].to_vec();
+        let first_line = self.next_line + line_ends(&self.pending[..cut.start]);
+        self.next_line += line_ends(&self.pending[..cut.consumed]);
+        self.pending.truncate(cut.end);
+        self.pending.drain(..cut.start);
         let bytes = std::mem::replace(&mut self.pending, rest);
-        let block = Block { first_row: self.next_row, rows, first_line: self.next_line, bytes };
-        self.next_row += rows;
-        self.next_line += line_ends(&block.bytes);
+        let block = Block { first_row: self.next_row, rows: cut.rows, first_line, bytes, unread: None };
+        self.next_row += cut.rows;
+        self.place = cut.place;
         block
     }
 
-    fn drop_mark(&mut self) -> Result<()> {
-        if self.pending.starts_with(UTF8_BOM) {
-            self.pending.drain(..UTF8_BOM.len());
-        } else if self.pending.starts_with(&[0xff, 0xfe]) || self.pending.starts_with(&[0xfe, 0xff]) {
-            return Err(Error::data(Site::default(), "the text is UTF-16; convert the file to UTF-8"));
+    /// Reads on behind the record that cannot be cut off, without keeping it; a block that says so.
+    fn pass_over(&mut self, stop: &Stop) -> Result<Block> {
+        let line = self.next_line + line_ends(&self.pending[..stop.record]);
+        let unread =
+            Some(Skipped { record: self.next_row, line, column: None, message: stop.why.message(self.format) });
+        let block = Block { first_row: self.next_row, rows: 0, first_line: line, bytes: Vec::new(), unread };
+        self.next_row += 1;
+        self.next_line = line;
+        self.pending.drain(..stop.record);
+        let mut passing = Passing::new(self.format, self.pending.first().copied());
+        loop {
+            let end = passing.end(&self.pending);
+            let passed = end.unwrap_or(self.pending.len());
+            self.next_line += line_ends(&self.pending[..passed]);
+            self.pending.drain(..passed);
+            if end.is_some() || !self.more {
+                break;
+            }
+            self.more = self.plain.fill(&mut self.pending, PASSED_BYTES)?;
         }
-        Ok(())
+        self.place = if self.place == Place::Loose { Place::Loose } else { Place::Element };
+        Ok(block)
     }
 
     fn refusal(&self, stop: &Stop) -> Error {
         let line = self.next_line + line_ends(&self.pending[..stop.record]);
-        let limit = RECORD_LIMIT >> 20;
-        let what = match stop.why {
-            Why::Open => {
-                "a quote opens in this record that is still open at the end of the file; close it, or double it"
-                    .to_string()
-            }
-            Why::Long => format!("the record is longer than {limit} MiB; a quote may be open that never closes"),
-        };
-        Error::data(Site::default().at_row(self.next_row + stop.rows), format!("line {line}: {what}"))
+        Error::data(Site::default().at_row(self.next_row), format!("line {line}: {}", stop.why.message(self.format)))
     }
 }
 
@@ -147,11 +198,12 @@ impl Iterator for Blocks {
         loop {
             match self.take(self.block_bytes, u64::MAX) {
                 // Blank lines only: nobody needs them.
-                Ok(Some(block)) if block.rows == 0 => {}
+                Ok(Some(block)) if block.rows == 0 && block.unread.is_none() => {}
                 Ok(block) => return block.map(Ok),
                 Err(error) => {
                     self.pending.clear();
                     self.more = false;
+                    self.place = Place::Closed;
                     return Some(Err(error));
                 }
             }
@@ -159,27 +211,58 @@ impl Iterator for Blocks {
     }
 }
 
-/// A record that cannot be cut off: the one at byte `record`, after `rows` records.
-struct Stop {
-    record: usize,
-    rows: u64,
-    why: Why,
+/// Records that can be cut off.
+pub(super) struct Cut {
+    /// Where the first one starts.
+    pub(super) start: usize,
+    /// Where the last one ends.
+    pub(super) end: usize,
+    /// What need not be looked at again: the records, what stands before them and what was seen behind them.
+    pub(super) consumed: usize,
+    pub(super) rows: u64,
+    /// Where in an array of JSON the bytes behind them start.
+    pub(super) place: Place,
 }
 
-enum Why {
-    /// The file ends inside one of its quoted fields.
+/// A record that cannot be cut off: the one at byte `record`.
+pub(super) struct Stop {
+    pub(super) record: usize,
+    pub(super) why: Why,
+}
+
+pub(super) enum Why {
+    /// The file ends inside one of its quoted fields, or inside a JSON object.
     Open,
     /// It is beyond the limit.
     Long,
+    /// What stands between the elements of an array is wrong, and how.
+    Array(&'static str),
+}
+
+impl Why {
+    fn message(&self, format: TextFormat) -> String {
+        match self {
+            Self::Open if format == TextFormat::JsonObjects => {
+                "the object is still open at the end of the file; close its quotes and brackets".into()
+            }
+            Self::Open => {
+                "a quote opens in this record that is still open at the end of the file; close it, or double it".into()
+            }
+            Self::Long => {
+                format!("the record is longer than {} MiB; a quote may be open that never closes", RECORD_LIMIT >> 20)
+            }
+            Self::Array(what) => (*what).into(),
+        }
+    }
 }
 
 fn line_ends(bytes: &[u8]) -> u64 {
     memchr_iter(b'\n', bytes).count() as u64
 }
 
-/// Where the last whole record of `bytes` ends, of the first `most`, and how many there are; 0 when the first one goes
-/// on beyond them. With `last` the bytes end the file, and so its last record.
-fn records(format: TextFormat, bytes: &[u8], last: bool, most: u64) -> std::result::Result<(usize, u64), Stop> {
+/// The whole records on lines of `bytes`, of the first `most`; none when the first one goes on beyond them. With `last` the
+/// bytes end the file, and so its last record. What cannot be cut off is told once it comes first.
+pub(super) fn records(format: TextFormat, bytes: &[u8], last: bool, most: u64) -> std::result::Result<Cut, Stop> {
     let mut at = 0;
     let mut rows = 0;
     let mut marks = Marks::new(bytes, b'"', b'\n');
@@ -192,13 +275,17 @@ fn records(format: TextFormat, bytes: &[u8], last: bool, most: u64) -> std::resu
         let end = match format {
             TextFormat::Delimited { delimiter } => match delimited_end(bytes, at, delimiter, &mut marks) {
                 End::At(end) => Some(end),
-                End::Open if last => return Err(Stop { record: at, rows, why: Why::Open }),
+                End::Open if last && rows > 0 => break,
+                End::Open if last => return Err(Stop { record: at, why: Why::Open }),
                 End::Line | End::Open => None,
             },
-            TextFormat::JsonLines => memchr(b'\n', &bytes[at..]).map(|end| at + end + 1),
+            _ => memchr(b'\n', &bytes[at..]).map(|end| at + end + 1),
         };
         if end.unwrap_or(bytes.len()) - at > RECORD_LIMIT {
-            return Err(Stop { record: at, rows, why: Why::Long });
+            if rows > 0 {
+                break;
+            }
+            return Err(Stop { record: at, why: Why::Long });
         }
         match end {
             Some(end) => at = end,
@@ -207,7 +294,7 @@ fn records(format: TextFormat, bytes: &[u8], last: bool, most: u64) -> std::resu
         }
         rows += 1;
     }
-    Ok((at, rows))
+    Ok(Cut { start: 0, end: at, consumed: at, rows, place: Place::Loose })
 }
 
 /// Where the line that starts at `at` ends, line end included, if it holds nothing but spaces: pandas skips those.

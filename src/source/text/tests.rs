@@ -8,10 +8,21 @@ use tempfile::TempDir;
 use super::*;
 
 mod delimited;
+mod elements;
 mod invariance;
 mod json;
+mod skip;
+mod sniff;
 
 pub(super) const CSV: TextFormat = TextFormat::Delimited { delimiter: b',' };
+
+/// What a shard of this format is asked for as.
+pub(super) fn kind(format: TextFormat) -> TextKind {
+    match format {
+        TextFormat::Delimited { delimiter } => TextKind::Delimited(Delimiter::Is(delimiter)),
+        _ => TextKind::Json,
+    }
+}
 
 /// A file that goes with its directory.
 pub(super) struct File(TempDir);
@@ -24,12 +35,16 @@ impl File {
     }
 
     pub(super) fn open(&self, format: TextFormat) -> Result<TextShard> {
-        TextShard::open(&self.0.path().join("shard"), &TextOptions { format, names: None })
+        self.open_as(&TextOptions { kind: kind(format), ..TextOptions::default() })
     }
 
     pub(super) fn open_signed(&self, names: &[&str]) -> Result<TextShard> {
         let names = names.iter().map(ToString::to_string).collect();
-        TextShard::open(&self.0.path().join("shard"), &TextOptions { format: CSV, names: Some(names) })
+        self.open_as(&TextOptions { kind: kind(CSV), names: Some(names), ..TextOptions::default() })
+    }
+
+    pub(super) fn open_as(&self, options: &TextOptions) -> Result<TextShard> {
+        TextShard::open(&self.0.path().join("shard"), options)
     }
 }
 

@@ -1,9 +1,28 @@
 //! What one field of text says: numbers, words for truth and absence, dates, instants. Every reader is exact: it gives
 //! the value that was written, correctly rounded where it is a decimal fraction, or nothing.
 
+use std::sync::Arc;
+
+use hashbrown::HashSet;
+
 use super::number::{Number, number, trimmed};
 
 pub(super) use crate::instant::{Stamp, date, stamp};
+
+/// The words that the recipe has for a missing value, instead of those of [`is_missing`]. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct NullWords(Arc<HashSet<Vec<u8>>>);
+
+impl NullWords {
+    /// These words, and the empty field.
+    pub fn new(words: &[String]) -> Self {
+        Self(Arc::new(words.iter().map(|word| word.as_bytes().to_vec()).collect()))
+    }
+
+    pub(super) fn has(&self, field: &[u8]) -> bool {
+        field.is_empty() || self.0.contains(field)
+    }
+}
 
 /// Longest of the words for a missing value.
 const LONGEST_MISSING: usize = 8;

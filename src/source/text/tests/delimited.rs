@@ -186,3 +186,50 @@ fn blocks_end_after_the_first_error() {
     let outcomes: Vec<bool> = file.open(CSV).unwrap().blocks(1).unwrap().map(|block| block.is_ok()).collect();
     assert_eq!(outcomes, [true, false]);
 }
+
+#[test]
+fn the_recipes_words_for_missing_take_the_place_of_pandas() {
+    let file = File::new("a,b,c\n-999,NA,?\n\"-999\",,\"?\"\n5,NaN,x\n");
+    let with = |words: &[&str]| {
+        let words: Vec<String> = words.iter().map(ToString::to_string).collect();
+        let options =
+            TextOptions { kind: kind(CSV), null_values: Some(NullWords::new(&words)), ..TextOptions::default() };
+        read(file.open_as(&options).unwrap(), 8).unwrap()
+    };
+    let some = with(&["-999", "?"]);
+    assert_eq!(types(&some), [T::Int64, T::Utf8, T::Utf8]);
+    assert_eq!(some.columns().iter().map(|column| column.logical_null_count()).collect::<Vec<_>>(), [2, 1, 2]);
+    let none = with(&[]);
+    assert_eq!(types(&none), [T::Int64, T::Utf8, T::Utf8]);
+    assert_eq!(none.columns().iter().map(|column| column.null_count()).collect::<Vec<_>>(), [0, 1, 0]);
+    let usual = read(file.open(CSV).unwrap(), 8).unwrap();
+    assert_eq!((types(&usual), usual.column(1).logical_null_count()), (vec![T::Int64, T::Null, T::Utf8], 3));
+}
+
+#[test]
+fn bytes_that_are_no_utf8_are_replaced_as_the_standard_library_replaces_them() {
+    let bytes = b"n\xffme,b\n\xe9t\xe9,1\n\"\xf0\x9f\n\",\xc3\xa9\n\xe2\x82,2\n";
+    let file = File::new(bytes);
+    let options = TextOptions { kind: kind(CSV), encoding_errors: EncodingErrors::Replace, ..TextOptions::default() };
+    let shard = file.open_as(&options).unwrap();
+    assert_eq!(shard.names(), ["n\u{fffd}me", "b"]);
+    for block_bytes in [1, 10, 1 << 20] {
+        let columns = read_text(&shard, block_bytes).unwrap();
+        let of = |text: &[u8]| Some(String::from_utf8_lossy(text).into_owned());
+        assert_eq!(columns[0], [of(b"\xe9t\xe9"), of(b"\xf0\x9f\n"), of(b"\xe2\x82")]);
+        assert_eq!(columns[1][1], of("é".as_bytes()));
+    }
+    let refused = refusal(CSV, b"a,b\n1,2\n3,x\xff\n");
+    assert!(
+        refused.starts_with("row 1, column `b`: line 3: the text is not UTF-8: byte 0xff at byte 3 of the record"),
+        "{refused}"
+    );
+}
+
+#[test]
+fn lines_that_end_with_a_carriage_return_alone_are_refused_also_behind_quotes() {
+    for text in ["a,b\r1,2\r", "\"a\",\"b\"\r\"1\",\"2\"\r", "\"a\rx\",b\r1,2"] {
+        assert!(refusal(CSV, text).contains("a carriage return alone"), "{text:?}");
+    }
+    assert_eq!(rows(CSV, "\"a\rx\",b\r\n1,2\r\n"), ["1|2"]);
+}
