@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use serde_json::Value;
 use twopass::job::Job;
@@ -75,6 +76,53 @@ fn every_recipe_in_the_documents_is_accepted() {
         }
     }
     assert!(count >= 8, "only {count} recipes were found");
+}
+
+/// A directory to run in, in which the examples are where they are from the root.
+fn place_with_examples() -> tempfile::TempDir {
+    let place = tempfile::tempdir().unwrap();
+    std::os::unix::fs::symlink(root().join("examples"), place.path().join("examples")).unwrap();
+    place
+}
+
+/// Runs lines as a shell does, with the program at hand; they must all succeed.
+fn run_in(place: &Path, lines: &str, origin: &str) {
+    let program = Path::new(env!("CARGO_BIN_EXE_twopass")).parent().unwrap();
+    let path = format!("{}:{}", program.display(), std::env::var("PATH").unwrap());
+    let output = Command::new("sh").args(["-euc", lines]).env("PATH", path).current_dir(place).output().unwrap();
+    let said = [output.stdout, output.stderr].map(|bytes| String::from_utf8(bytes).unwrap()).concat();
+    assert!(output.status.success(), "{origin}: {said}");
+}
+
+#[test]
+fn every_whole_recipe_for_a_split_runs_and_is_verified() {
+    let text = fs::read_to_string(root().join("docs/splits.md")).unwrap();
+    let mut kinds = BTreeSet::new();
+    for (line, block) in blocks(&text, "toml").into_iter().filter(|(_, block)| block.contains("[input]")) {
+        let origin = format!("docs/splits.md:{line}");
+        let recipe = keys::parse(&block, &origin).unwrap();
+        let output = recipe.pointer("/output/path").and_then(Value::as_str).expect("an output").to_string();
+        kinds.insert(recipe.pointer("/split/kind").and_then(Value::as_str).expect("a kind").to_string());
+        let place = place_with_examples();
+        fs::write(place.path().join("recipe.toml"), block).unwrap();
+        run_in(
+            place.path(),
+            &format!("twopass check recipe.toml; twopass run recipe.toml; twopass verify {output}"),
+            &origin,
+        );
+    }
+    let expected = ["grouped", "kfold", "random", "stratified_grouped", "temporal", "temporal_quantile"];
+    assert_eq!(kinds.iter().map(String::as_str).collect::<Vec<_>>(), expected);
+}
+
+#[test]
+fn every_command_for_a_split_runs() {
+    let text = fs::read_to_string(root().join("docs/splits.md")).unwrap();
+    let commands = blocks(&text, "sh");
+    assert!(commands.len() >= 4, "only {} commands were found", commands.len());
+    for (line, block) in commands {
+        run_in(place_with_examples().path(), &block, &format!("docs/splits.md:{line}"));
+    }
 }
 
 #[test]

@@ -120,7 +120,8 @@ pub(super) fn allot(mut rows: Rows<'_>, strata: Vec<Stratum>) -> Result<Allotted
     })?;
     drop(groups);
     let names = sized_names(split);
-    let worst = worst.map(|worst| WorstShare {
+    // Without groups there is no class that could be off.
+    let worst = worst.filter(|_| !kinds.is_empty()).map(|worst| WorstShare {
         class: strata[worst.class].name(),
         split: names.get(worst.split).map_or("rest", String::as_str).to_string(),
         deviation: worst.deviation,

@@ -193,7 +193,7 @@ impl Job {
     ) -> Result<Scanned> {
         let Survey { shards: mut surveyed, bad: closed } = survey;
         let pass = if matches!(reading, Reading::Keys) { Pass::Keys } else { Pass::Scan };
-        self.recall_types(store, &mut surveyed, &records);
+        self.recall_types(store, &mut surveyed, &records)?;
         let total: u64 = surveyed.iter().map(|s| s.shard.bytes).sum();
         let rows = surveyed.iter().map(|s| s.rows).sum::<Option<u64>>();
         engine.observer.event(Event::Begin { pass, rows, bytes: total, shards: surveyed.len() });
@@ -280,17 +280,25 @@ impl Job {
     }
 
     /// Types of text shards that were read are known, and need not be guessed from their first rows.
-    fn recall_types(&self, store: &StateStore, surveyed: &mut [Surveyed], records: &[Option<ShardRecord>]) {
+    fn recall_types(
+        &self,
+        store: &StateStore,
+        surveyed: &mut [Surveyed],
+        records: &[Option<ShardRecord>],
+    ) -> Result<()> {
         for (one, record) in surveyed.iter_mut().zip(records).filter(|(one, _)| one.rows.is_none()) {
-            // What cannot be read is found to be damaged when it is merged.
-            let Some(summary) = record.as_ref().and_then(|record| ShardSummary::read(store, record).ok()) else {
-                continue;
+            let summary = match record.as_ref().map(|record| ShardSummary::read(store, record)) {
+                Some(Ok(summary)) => summary,
+                // What is damaged is found to be so when it is merged.
+                None | Some(Err(Error::Damaged { .. })) => continue,
+                Some(Err(error)) => return Err(error),
             };
             let known = summary.fields.into_iter().map(|(name, data_type)| Some((name, schema::of_name(&data_type)?)));
             if let Some(known) = known.collect::<Option<ShardFields>>().filter(|known| *known != *one.fields) {
                 one.fields = Arc::new(known);
             }
         }
+        Ok(())
     }
 
     /// Merges what the state has of shards and serves; other records are taken for none.

@@ -1,9 +1,11 @@
 //! What the proofs share: a place of their own on disk, jobs run through the library, outputs read back and hashed.
 #![allow(dead_code, reason = "every test binary takes the part it needs")]
 
+pub mod calendar;
 pub mod csv;
 pub mod forged;
 pub mod oracle;
+pub mod split_oracle;
 pub mod table;
 
 use std::collections::BTreeMap;
@@ -31,6 +33,13 @@ impl Place {
 
     pub fn path(&self, name: &str) -> PathBuf {
         self.0.path().join(name)
+    }
+
+    /// In memory where there is a directory of it: for hundreds of small jobs, whose syncs take longer than they do.
+    pub fn in_memory() -> Self {
+        let memory = Path::new("/dev/shm");
+        let place = memory.is_dir().then(|| TempDir::new_in(memory).ok()).flatten();
+        place.map_or_else(Self::new, Self)
     }
 
     /// A path as a recipe writes it.

@@ -5,13 +5,16 @@ use std::path::Path;
 use std::sync::Arc;
 
 use arrow::array::{
-    Array, ArrayRef, AsArray, BooleanArray, Float64Array, Int64Array, RecordBatch, RecordBatchOptions, StringArray,
+    Array, ArrayRef, AsArray, BooleanArray, Date32Array, Float64Array, Int64Array, RecordBatch, RecordBatchOptions,
+    StringArray,
 };
 use arrow::compute::{cast, concat_batches};
-use arrow::datatypes::{DataType, Field, Float64Type, Int64Type, Schema};
+use arrow::datatypes::{DataType, Field, Float64Type, Int64Type, Schema, TimeUnit};
 use parquet::arrow::ArrowWriter;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use parquet::arrow::arrow_writer::compute_leaves;
+
+use super::calendar;
 
 /// One value.
 #[derive(Debug, Clone)]
@@ -21,6 +24,10 @@ pub enum Cell {
     Int(i64),
     Float(f64),
     Text(String),
+    /// Days since 1970-01-01.
+    Date(i32),
+    /// Microseconds since 1970-01-01 UTC.
+    Time(i64),
 }
 
 impl PartialEq for Cell {
@@ -32,6 +39,8 @@ impl PartialEq for Cell {
             (Self::Int(a), Self::Int(b)) => a == b,
             (Self::Float(a), Self::Float(b)) => a.to_bits() == b.to_bits() || (a.is_nan() && b.is_nan()),
             (Self::Text(a), Self::Text(b)) => a == b,
+            (Self::Date(a), Self::Date(b)) => a == b,
+            (Self::Time(a), Self::Time(b)) => a == b,
             _ => false,
         }
     }
@@ -53,7 +62,7 @@ impl Cell {
             Self::Bool(value) => Some(f64::from(u8::from(*value))),
             Self::Int(value) => Some(*value as f64),
             Self::Float(value) => Some(*value),
-            Self::Missing | Self::Text(_) => None,
+            Self::Missing | Self::Text(_) | Self::Date(_) | Self::Time(_) => None,
         }
     }
 
@@ -67,6 +76,8 @@ impl Cell {
             Self::Float(value) if value.fract() == 0.0 => Some((*value as i64).to_string()),
             Self::Float(value) => Some(value.to_string()),
             Self::Text(value) => Some(value.clone()),
+            Self::Date(days) => Some((i128::from(*days) * 86_400_000_000_000).to_string()),
+            Self::Time(micros) => Some((i128::from(*micros) * 1000).to_string()),
             Self::Missing => None,
         }
     }
@@ -79,6 +90,22 @@ pub enum Kind {
     Int,
     Float,
     Text,
+    Date,
+    /// A timestamp of this unit, in this zone.
+    Time(TimeUnit, Option<&'static str>),
+}
+
+impl Kind {
+    pub fn data_type(self) -> DataType {
+        match self {
+            Self::Bool => DataType::Boolean,
+            Self::Int => DataType::Int64,
+            Self::Float => DataType::Float64,
+            Self::Text => DataType::Utf8,
+            Self::Date => DataType::Date32,
+            Self::Time(unit, zone) => DataType::Timestamp(unit, zone.map(Into::into)),
+        }
+    }
 }
 
 /// Rows and the columns they have.
@@ -114,17 +141,22 @@ impl Table {
                 Kind::Text => {
                     Arc::new(cells.map(|c| if let Cell::Text(v) = c { Some(v) } else { None }).collect::<StringArray>())
                 }
+                Kind::Date => Arc::new(
+                    cells.map(|c| if let Cell::Date(v) = c { Some(*v) } else { None }).collect::<Date32Array>(),
+                ),
+                Kind::Time(unit, _) => {
+                    let in_unit = |micros: i64| match unit {
+                        TimeUnit::Second => micros.div_euclid(1_000_000),
+                        TimeUnit::Millisecond => micros.div_euclid(1000),
+                        TimeUnit::Microsecond => micros,
+                        TimeUnit::Nanosecond => micros * 1000,
+                    };
+                    let whole = cells.map(|c| if let Cell::Time(v) = c { Some(in_unit(*v)) } else { None });
+                    cast(&whole.collect::<Int64Array>(), &kind.data_type()).unwrap()
+                }
             }
         };
-        let field = |(name, kind): &(String, Kind)| {
-            let data_type = match kind {
-                Kind::Bool => DataType::Boolean,
-                Kind::Int => DataType::Int64,
-                Kind::Float => DataType::Float64,
-                Kind::Text => DataType::Utf8,
-            };
-            Field::new(name, data_type, true)
-        };
+        let field = |(name, kind): &(String, Kind)| Field::new(name, kind.data_type(), true);
         let schema = Arc::new(Schema::new(self.columns.iter().map(field).collect::<Vec<_>>()));
         let arrays = self.columns.iter().enumerate().map(array).collect();
         let rows = RecordBatchOptions::new().with_row_count(Some(self.rows.len()));
@@ -160,6 +192,28 @@ fn cells(array: &ArrayRef) -> (Kind, Vec<Cell>) {
             (Kind::Text, text.as_string::<i32>().iter().map(|v| cell(v.map(Cell::text))).collect())
         }
     }
+}
+
+/// A value as CSV has it.
+fn csv_text(cell: &Cell, kind: Kind) -> String {
+    match (cell, kind) {
+        (Cell::Text(text), _) => format!("\"{}\"", text.replace('"', "\"\"")),
+        (Cell::Date(days), _) => calendar::date(i64::from(*days)),
+        (Cell::Time(micros), Kind::Time(_, zone)) => calendar::time(*micros) + zone.map_or("", |_| "Z"),
+        _ => cell.canonical().unwrap_or_default(),
+    }
+}
+
+/// Writes a CSV shard; a text without letters is missing in it.
+pub fn write_csv(path: &Path, table: &Table) {
+    std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+    let mut text = table.columns.iter().map(|(name, _)| name.as_str()).collect::<Vec<_>>().join(",") + "\n";
+    for row in &table.rows {
+        let cells: Vec<String> =
+            row.iter().zip(&table.columns).map(|(cell, (_, kind))| csv_text(cell, *kind)).collect();
+        text += &(cells.join(",") + "\n");
+    }
+    std::fs::write(path, text).unwrap();
 }
 
 /// Writes a Parquet shard whose row groups have so many rows; 0 is an empty row group, and the rest goes into a last one.

@@ -37,6 +37,16 @@ fn an_error_at_any_operation_ends_a_job_from_a_complete_state_and_the_next_goes_
     errors(Scenario::Again);
 }
 
+#[test]
+fn an_error_at_any_operation_ends_a_job_that_splits_groups_and_the_next_goes_on() {
+    errors(Scenario::Grouped);
+}
+
+#[test]
+fn an_error_at_any_operation_ends_a_job_that_is_fitted_on_train_and_the_next_goes_on() {
+    errors(Scenario::OnTrain);
+}
+
 fn errors(scenario: Scenario) {
     let world = World::new();
     let place = world.place(scenario);

@@ -54,7 +54,8 @@ fn run_and_die(place: &Place, at: &At, fault: Fault) -> bool {
     killed(output.status)
 }
 
-fn deaths(scenario: Scenario) {
+/// Dies at every operation, or at every so many-th.
+fn deaths(scenario: Scenario, every: usize) {
     let world = World::new();
     let place = world.place(scenario);
     let (watched, seen) = disk(&place.path, None);
@@ -63,6 +64,7 @@ fn deaths(scenario: Scenario) {
     let names = std::mem::take(&mut seen.lock().unwrap().names);
     let mut points: Vec<(String, Fault)> = names.iter().map(|name| (name.clone(), Fault::Die)).collect();
     points.extend(names.iter().filter(|name| name.starts_with("Write ")).map(|name| (name.clone(), Fault::DieHalfway)));
+    let points: Vec<_> = points.into_iter().step_by(every).collect();
     in_parallel(&points, |n, (name, fault)| {
         let place = world.place(scenario);
         let what = format!("{scenario:?}, {fault:?} at {name}");
@@ -98,22 +100,35 @@ fn operations_of_resume(place: &Place) -> usize {
 
 #[test]
 fn killed_at_any_operation_a_fresh_job_goes_on() {
-    deaths(Scenario::Fresh);
+    deaths(Scenario::Fresh, 1);
 }
 
 #[test]
 fn killed_at_any_operation_a_job_over_a_changed_input_goes_on() {
-    deaths(Scenario::Changed);
+    deaths(Scenario::Changed, 1);
 }
 
 #[test]
 fn killed_at_any_operation_a_job_in_place_of_another_goes_on() {
-    deaths(Scenario::OtherRecipe);
+    deaths(Scenario::OtherRecipe, 1);
 }
 
 #[test]
 fn killed_at_any_operation_a_job_from_a_complete_state_goes_on() {
-    deaths(Scenario::Again);
+    deaths(Scenario::Again, 1);
+}
+
+/// Most of what these do to a disk the others do as well.
+const SOME: usize = 4;
+
+#[test]
+fn killed_at_any_fourth_operation_a_job_that_splits_groups_goes_on() {
+    deaths(Scenario::Grouped, SOME);
+}
+
+#[test]
+fn killed_at_any_fourth_operation_a_job_that_is_fitted_on_train_goes_on() {
+    deaths(Scenario::OnTrain, SOME);
 }
 
 #[test]

@@ -29,9 +29,14 @@ pub enum Scenario {
     OtherRecipe,
     /// The complete state of the same job, whose output was taken away.
     Again,
+    /// Nothing: duplicates are dropped, and whole groups are split.
+    Grouped,
+    /// Nothing: transforms are fitted on the rows of train, which takes one more reading.
+    OnTrain,
 }
 
-pub const SCENARIOS: [Scenario; 4] = [Scenario::Fresh, Scenario::Changed, Scenario::OtherRecipe, Scenario::Again];
+pub const SCENARIOS: [Scenario; 6] =
+    [Scenario::Fresh, Scenario::Changed, Scenario::OtherRecipe, Scenario::Again, Scenario::Grouped, Scenario::OnTrain];
 
 /// Every file below a directory, by relative path; a directory is its path and a slash.
 pub type Tree = BTreeMap<String, Vec<u8>>;
@@ -66,7 +71,7 @@ impl World {
             fs::create_dir(&template).unwrap();
             let before = Place { path: template.clone(), input: root.join("before"), scenario };
             match scenario {
-                Scenario::Fresh | Scenario::Again => {}
+                Scenario::Fresh | Scenario::Again | Scenario::Grouped | Scenario::OnTrain => {}
                 Scenario::Changed => before.run_recipe(before.recipe("before", "parquet")).unwrap(),
                 Scenario::OtherRecipe => {
                     let mut recipe = before.recipe("before", "parquet");
@@ -109,6 +114,8 @@ impl Scenario {
             Self::Changed => "changed",
             Self::OtherRecipe => "other-recipe",
             Self::Again => "again",
+            Self::Grouped => "grouped",
+            Self::OnTrain => "on-train",
         }
     }
 }
@@ -151,9 +158,18 @@ impl Place {
 
     pub fn job(&self) -> Job {
         let mut recipe = self.recipe("in", if self.scenario == Scenario::Changed { "csv" } else { "parquet" });
-        if self.scenario == Scenario::Changed {
-            recipe["output"]["compression"] = json!("gzip");
-            recipe["run"]["mode"] = json!("auto");
+        match self.scenario {
+            Scenario::Fresh | Scenario::OtherRecipe | Scenario::Again => {}
+            Scenario::Changed => {
+                recipe["output"]["compression"] = json!("gzip");
+                recipe["run"]["mode"] = json!("auto");
+            }
+            Scenario::Grouped => {
+                recipe["split"]["kind"] = json!("grouped");
+                recipe["split"]["groups"] = json!(["city", "label"]);
+                recipe["dedupe"] = json!({ "key": ["amount", "label"], "order_by": "id", "keep": "last" });
+            }
+            Scenario::OnTrain => recipe["fit"] = json!({ "rows": "train" }),
         }
         job(&recipe).overwriting(self.scenario == Scenario::Changed)
     }
