@@ -10,8 +10,6 @@ use crate::error::{Error, Result, did_you_mean};
 /// Keys that are part of the recipe's design and do not work yet.
 const NOT_YET_KEYS: &[&str] = &["input.bad_rows", "input.bad_shards", "input.max_bad_rows", "input.max_bad_shards"];
 
-/// Values that are part of the recipe's design and do not work yet.
-
 /// The JSON Schema of a recipe.
 pub fn json_schema() -> Value {
     schemars::schema_for!(Recipe).to_value()
