@@ -108,11 +108,11 @@ impl<'b> Skips<'b> {
     /// Whether the last row of `cells`, which is record `record` at `at`, has a value that does not fit a type that the
     /// recipe sets, and then leaves it out.
     pub(super) fn has_misfit(&mut self, cells: &Cells<'_>, record: u64, at: usize) -> bool {
-        let fits = |(from, data_type, _): &&(usize, DataType, String)| {
+        let misfits = |(from, data_type, _): &&(usize, DataType, String)| {
             let (kind, field) = cells.last(*from);
             !column::fits(data_type, kind, field)
         };
-        let Some((from, data_type, name)) = self.forced.iter().find(fits) else { return false };
+        let Some((from, data_type, name)) = self.forced.iter().find(misfits) else { return false };
         let message = column::misfit(cells.last(*from).1, data_type);
         self.skip(Fault { at, record, column: Some(name.clone()), message, source: None });
         true
@@ -179,7 +179,7 @@ impl Passing {
             Self::Delimited { delimiter, field } => {
                 for (at, &byte) in bytes.iter().enumerate() {
                     *field = match (*field, byte) {
-                        (Field::Start, b'"') | (Field::Quote, b'"') => Field::Quoted,
+                        (Field::Start | Field::Quote, b'"') => Field::Quoted,
                         (Field::Quoted, b'"') => Field::Quote,
                         (Field::Quoted, _) => Field::Quoted,
                         (_, byte) if byte == *delimiter => Field::Start,
