@@ -9,6 +9,10 @@
 //!   field hashes in the recipe's order; without a key, `XXH3_64` of the field hash of the shard's name followed by
 //!   the row's number in the shard, both as little-endian `u64`.
 //! - The **rank hash** is `XXH3_64` of the little-endian key hash with seed `split.random_state`.
+//! - The **wide hash** of a group or of a key that is to be unique is `XXH3_128` of the canonical bytes; with several columns,
+//!   `XXH3_128` of their little-endian wide hashes in the recipe's order. A row that lacks any of the columns has none.
+//!   A row that is a group of its own has `XXH3_128` of its little-endian key hash with seed 1.
+//! - The **rank of a group** is `XXH3_64` of its little-endian wide hash with seed `split.random_state`.
 //!
 //! It never looks at anything but the values given.
 
@@ -17,7 +21,7 @@ use std::borrow::Cow;
 use arrow::array::{Array, ArrayRef, AsArray, GenericByteArray, StringArray, StringBuilder};
 use arrow::compute::cast;
 use arrow::datatypes::{ByteArrayType, DataType, Float64Type, Int32Type, Int64Type, TimeUnit, UInt64Type};
-use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
+use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed, xxh3_128, xxh3_128_with_seed};
 
 use crate::error::{Error, Result};
 
@@ -33,6 +37,21 @@ pub fn missing() -> u64 {
 #[inline]
 pub fn rank(key_hash: u64, random_state: u64) -> u64 {
     xxh3_64_with_seed(&key_hash.to_le_bytes(), random_state)
+}
+
+/// Wide hash of a row that has none.
+pub const NO_GROUP: u128 = 0;
+
+/// Rank of a group with this wide hash.
+#[inline]
+pub fn group_rank(group: u128, random_state: u64) -> u64 {
+    xxh3_64_with_seed(&group.to_le_bytes(), random_state)
+}
+
+/// Wide hash of a row that is a group of its own, by its key hash.
+#[inline]
+pub fn own_group(key_hash: u64) -> u128 {
+    xxh3_128_with_seed(&key_hash.to_le_bytes(), 1).max(1)
 }
 
 /// Key hashes of rows that are known by their place alone.
@@ -60,11 +79,44 @@ pub fn combine(fields: &[Vec<u64>]) -> Vec<u64> {
         .collect()
 }
 
+/// Wide hashes of rows with these columns: `fields` holds each column's.
+pub fn combine_wide(fields: &[&[u128]]) -> Vec<u128> {
+    let rows = fields.first().map_or(0, |column| column.len());
+    let mut bytes = vec![0u8; fields.len() * 16];
+    let combined = |row: usize| {
+        for (slot, column) in bytes.chunks_exact_mut(16).zip(fields) {
+            if column[row] == NO_GROUP {
+                return NO_GROUP;
+            }
+            slot.copy_from_slice(&column[row].to_le_bytes());
+        }
+        xxh3_128(&bytes).max(1)
+    };
+    match fields {
+        [one] => one.to_vec(),
+        _ => (0..rows).map(combined).collect(),
+    }
+}
+
 /// Appends the field hash of every row of `array` to `out`.
 ///
 /// # Errors
 /// [`Error::Failed`] for a type that has no canonical bytes.
 pub fn fields(array: &dyn Array, out: &mut Vec<u64>) -> Result<()> {
+    hashed(array, (xxh3_64, missing()), out)
+}
+
+/// Appends the wide hash of every row of `array` to `out`, [`NO_GROUP`] for a missing value.
+///
+/// # Errors
+/// [`Error::Failed`] for a type that has no canonical bytes.
+pub fn wide_fields(array: &dyn Array, out: &mut Vec<u128>) -> Result<()> {
+    // Zero is taken; that a value's hash is zero happens once in 2^128.
+    hashed(array, (|bytes: &[u8]| xxh3_128(bytes).max(1), NO_GROUP), out)
+}
+
+/// Appends the hash of every row; `hash` is that of bytes and that of a missing value.
+fn hashed<H: Copy>(array: &dyn Array, hash: (impl Fn(&[u8]) -> H + Copy, H), out: &mut Vec<H>) -> Result<()> {
     match array.data_type() {
         DataType::Dictionary(_, _) => {
             let dictionary = as_int32_dictionary(array)?;
@@ -72,26 +124,28 @@ pub fn fields(array: &dyn Array, out: &mut Vec<u64>) -> Result<()> {
             // A value is hashed once an array, and never one more than the array has rows.
             if dictionary.values().len() > dictionary.len() {
                 let plain = cast(dictionary, dictionary.values().data_type());
-                return fields(&plain.map_err(|e| Error::failed("reading a dictionary", e))?, out);
+                return hashed(&plain.map_err(|e| Error::failed("reading a dictionary", e))?, hash, out);
             }
             let mut of_values = Vec::with_capacity(dictionary.values().len());
-            fields(dictionary.values().as_ref(), &mut of_values)?;
-            let absent = missing();
-            out.extend(dictionary.keys().iter().map(|key| key.map_or(absent, |key| of_values[key as usize])));
+            hashed(dictionary.values().as_ref(), hash, &mut of_values)?;
+            out.extend(dictionary.keys().iter().map(|key| key.map_or(hash.1, |key| of_values[key as usize])));
         }
-        DataType::Binary => byte_fields(array.as_binary::<i32>(), out),
-        DataType::Utf8 => byte_fields(array.as_string::<i32>(), out),
-        _ => byte_fields(&*canonical_text(array)?, out),
+        DataType::Binary => hashed_bytes(array.as_binary::<i32>(), hash, out),
+        DataType::Utf8 => hashed_bytes(array.as_string::<i32>(), hash, out),
+        _ => hashed_bytes(&*canonical_text(array)?, hash, out),
     }
     Ok(())
 }
 
-fn byte_fields<T: ByteArrayType<Offset = i32>>(array: &GenericByteArray<T>, out: &mut Vec<u64>) {
+fn hashed_bytes<T: ByteArrayType<Offset = i32>, H: Copy>(
+    array: &GenericByteArray<T>,
+    (hash, absent): (impl Fn(&[u8]) -> H, H),
+    out: &mut Vec<H>,
+) {
     let offsets = array.value_offsets();
     let data = array.value_data();
-    let absent = missing();
     out.extend((0..array.len()).map(|row| {
-        if array.is_null(row) { absent } else { xxh3_64(&data[offsets[row] as usize..offsets[row + 1] as usize]) }
+        if array.is_null(row) { absent } else { hash(&data[offsets[row] as usize..offsets[row + 1] as usize]) }
     }));
 }
 

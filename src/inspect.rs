@@ -197,8 +197,11 @@ impl State {
             })?;
             Ok(ColumnFacts::new(&Field::new(name, data_type, true), &column.state, column.value_bytes))
         });
-        let steps =
-            |at: usize| plan.as_ref().and_then(|plan| plan.pipeline.lanes.get(at)).map_or_else(Vec::new, fitted_steps);
+        let steps = |at: usize| {
+            plan.as_ref()
+                .and_then(|plan| plan.pipeline.lanes.iter().find(|lane| lane.input == at))
+                .map_or_else(Vec::new, fitted_steps)
+        };
         let columns = facts
             .enumerate()
             .map(|(at, facts)| Ok(Column { facts: facts?, steps: steps(at) }))
@@ -256,16 +259,10 @@ fn missing_shards(input: &str, shards: &[Shard]) -> Option<Vec<String>> {
 
 impl PlanView {
     fn new(plan: &Plan) -> Self {
-        let splits = 0..plan.splits.len();
-        let strata = match plan.stratify.is_empty() {
-            true => Vec::new(),
-            false => plan
-                .strata
-                .iter()
-                .enumerate()
-                .map(|(at, stratum)| (stratum.name(), splits.clone().map(|split| plan.quotas.of(at)[split]).collect()))
-                .collect(),
-        };
+        let by_split: Vec<Vec<(String, u64)>> = (0..plan.splits.len()).map(|split| plan.strata_of(split)).collect();
+        let strata = plan.strata.iter().enumerate().filter(|_| by_split.iter().any(|strata| !strata.is_empty()));
+        let strata = strata.map(|(at, stratum)| (stratum.name(), by_split.iter().map(|strata| strata[at].1).collect()));
+        let strata = strata.collect();
         Self {
             fingerprint: plan.fingerprint.clone(),
             splits: plan.splits.iter().map(|split| (split.name.clone(), split.rows)).collect(),
@@ -330,6 +327,7 @@ impl FittedStep {
                 ];
                 with("one_hot_encoder", parameters, Some(&step.map))
             }
+            Step::Fold => with("fold", Vec::new(), None),
             Step::Label(step) => with("label", vec![("classes", json!(step.map.codes.len()))], Some(&step.map)),
         }
     }

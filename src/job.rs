@@ -2,12 +2,14 @@
 
 mod copying;
 mod from_state;
+mod ledgers;
 mod merging;
 mod pass_one;
 mod pass_two;
 mod report;
 mod scanning;
 mod state;
+mod training;
 
 use std::path::{Path, PathBuf};
 use std::time::Instant;
@@ -148,7 +150,7 @@ impl Job {
             );
             return Err(Error::Conflict(message));
         }
-        let scanned = self.complete(engine, &store, surveyed, committed, (false, Lacking::Refuse))?;
+        let scanned = self.read_all(engine, &store, surveyed, committed, (false, Lacking::Refuse))?;
         phases.push(Phase { name: "scan", seconds: started.elapsed().as_secs_f64(), rows: 0, bytes: 0 });
         self.finish(engine, &store, lock, scanned, phases)
     }
@@ -179,7 +181,7 @@ impl Job {
         let committed = self.committed(engine, &store, &surveyed)?;
         let always = self.recipe.run.resume == Resume::Always;
         let lacking = if always { Lacking::Refuse } else { Lacking::Scan };
-        let scanned = self.complete(engine, &store, surveyed, committed, (keep, lacking))?;
+        let scanned = self.read_all(engine, &store, surveyed, committed, (keep, lacking))?;
         Ok((store, scanned))
     }
 
@@ -200,12 +202,14 @@ impl Job {
             shards: scanned.surveyed.len(),
             reused_shards: scanned.reused,
             kept_parts: 0,
-            columns: (scanned.collect.schema.fields().len(), None),
+            columns: (scanned.collect.derived.inputs, None),
             splits: Vec::new(),
             dropped: vec![("missing_label".to_string(), scanned.merged.missing_label)]
                 .into_iter()
                 .filter(|(_, rows)| *rows > 0)
                 .collect(),
+            worst: None,
+            folds: None,
             phases,
         }
     }

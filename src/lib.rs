@@ -60,13 +60,16 @@
 // The engine never prints: what happens goes to an observer, what fails is returned.
 #![cfg_attr(not(test), warn(clippy::print_stdout, clippy::print_stderr))]
 
+pub mod allot;
 pub mod basis;
+pub mod derive;
 pub mod disk;
 pub mod engine;
 pub mod error;
 pub mod facts;
 pub mod hash;
 pub mod inspect;
+pub mod instant;
 pub mod job;
 pub mod memory;
 pub mod observe;
@@ -74,6 +77,7 @@ pub mod panics;
 pub mod plan;
 pub mod preview;
 pub mod remaining;
+pub mod roles;
 pub mod scan;
 pub mod schema;
 pub mod sink;

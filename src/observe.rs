@@ -1,8 +1,10 @@
 //! What the engine tells while it works. It never prints: an [`Observer`] decides what a person sees.
 
-/// One of the two readings of the input.
+/// One of the readings of the input.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Pass {
+    /// The keys alone, before pass one, where statistics are of some rows only.
+    Keys,
     /// Pass one.
     Scan,
     /// Pass two.

@@ -1,21 +1,21 @@
 //! The frozen plan: everything that is decided before a row is written. Pass two is a function of the plan and the
 //! shards alone; it decides nothing.
 
-use std::borrow::Cow;
-use std::sync::Arc;
-
 use arrow::datatypes::DataType;
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 use xxhash_rust::xxh3::xxh3_128;
 
-use crate::error::{Error, Result};
+use crate::allot::{self, Allotment, Allotted, Ledgers, Router, Rule, WorstShare};
+use crate::error::{Error, Result, Site};
 use crate::facts::ColumnFacts;
 use crate::hash;
-use crate::memory::{Budget, Reservation};
+use crate::memory::Reservation;
+use crate::roles::Roles;
 use crate::scan::{Collect, ColumnSummary};
-use crate::spec::{OutputFormat, Recipe, SplitKind};
-use crate::split::{self, Boundaries, DROPPED, NO_STRATUM, Quotas, Shares};
+use crate::spec::{OutputFormat, Recipe};
+use crate::split::fate::OPEN;
+use crate::split::{Marks, Quotas, Reason};
 use crate::strata::{self, Stratum};
 use crate::transform::{self, Pipeline};
 
@@ -41,6 +41,8 @@ pub struct Merged {
     pub rows: u64,
     /// Rows read of each shard, in order.
     pub shard_rows: Vec<u64>,
+    /// What the ledger of each shard has of its rows.
+    pub shard_roles: Vec<Roles>,
     /// For each shard, the positions of its strata by its own codes; none when they are too many to be kept.
     pub shard_codes: Option<Vec<Vec<u32>>>,
     /// What columns and strata hold of the budget.
@@ -81,6 +83,8 @@ pub struct PlannedShard {
     pub first_row: u64,
     /// Rows it gives each split.
     pub splits: Vec<u64>,
+    /// Rows of it that are in no split, by reason.
+    pub dropped: Vec<(Reason, u64)>,
 }
 
 /// A split as it will be written.
@@ -90,6 +94,17 @@ pub struct PlannedSplit {
     pub name: String,
     /// Rows in it.
     pub rows: u64,
+    /// Groups in it, where groups decide.
+    pub groups: Option<u64>,
+}
+
+/// A column that names the fold of each row, in place of a split a fold.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FoldColumn {
+    /// Its name.
+    pub name: String,
+    /// Rows of each fold.
+    pub rows: Vec<u64>,
 }
 
 /// One file of the output.
@@ -120,22 +135,22 @@ pub struct Plan {
     pub splits: Vec<PlannedSplit>,
     /// Names of the stratify columns.
     pub stratify: Vec<String>,
-    /// All strata, in order.
+    /// All strata, in order, with the rows that were to be split.
     pub strata: Vec<Stratum>,
-    /// Rows of each stratum in each split.
-    pub quotas: Quotas,
-    /// Where in the rank order of each stratum one split ends and the next begins.
-    pub boundaries: Boundaries,
-    /// Seed of the rank hash.
-    pub random_state: u64,
-    /// Whether rows are routed by a ledger; without one, all rows go to the first split.
-    pub ledger: bool,
+    /// Rows of each stratum in each split, where strata decide.
+    pub quotas: Option<Quotas>,
+    /// Which split each row goes to; without, all rows go to the first.
+    pub allotment: Option<Allotment>,
+    /// How far the balance of classes is off, where groups are balanced.
+    pub worst: Option<WorstShare>,
+    /// The column that names the fold of each row, if that is written in place of splits.
+    pub fold_column: Option<FoldColumn>,
     /// Whether row groups go to the parts as they are.
     pub copied: bool,
     /// Rows read.
     pub rows: u64,
-    /// Rows dropped for a missing label.
-    pub missing_label: u64,
+    /// Rows that are in no split, by reason.
+    pub dropped: Vec<(Reason, u64)>,
     /// The fitted transforms.
     pub pipeline: Pipeline,
     /// What is known of each input column.
@@ -160,59 +175,23 @@ pub struct ShardFacts {
     pub rows: u64,
 }
 
-/// Gets runs of ledger rows: the shard's own stratum codes and key hashes.
-pub type VisitRows<'a> = dyn FnMut(&[u32], &[u64]) -> Result<()> + 'a;
-
-/// The ledgers of all shards, to be read as often as needed, several at once.
-pub trait Ledgers: Sync {
-    /// The positions among all strata of a shard's strata by its own codes.
-    ///
-    /// # Errors
-    /// When the state is damaged.
-    fn codes(&self, shard: usize) -> Result<Cow<'_, [u32]>>;
-
-    /// Hands over the rows of a shard in order.
-    ///
-    /// # Errors
-    /// When the state is damaged, and what `visit` returns.
-    fn rows(&self, shard: usize, visit: &mut VisitRows<'_>) -> Result<()>;
-}
-
 impl Plan {
-    /// Decides everything. Ledgers are read on all threads of the pool that it is called in.
+    /// Decides everything else once rows are allotted, and hands back what was decided of single rows. Ledgers are read on all threads of the pool that it is called in.
     ///
     /// # Errors
-    /// What fitting the transforms finds in the data; [`Error::Memory`]; what reading the ledgers finds.
+    /// What fitting the transforms finds in the data; what reading the ledgers finds.
     pub fn freeze(
         recipe: &Recipe,
-        collect: &Collect,
-        merged: &Merged,
+        (collect, merged): (&Collect, &Merged),
         shards: &[ShardFacts],
+        allotted: Option<Allotted>,
         ledgers: &dyn Ledgers,
-        budget: &Arc<Budget>,
-    ) -> Result<Self> {
-        let states: Vec<_> = merged.columns.iter().map(|column| &column.state).collect();
-        let pipeline = transform::fit(recipe, &collect.schema, &states)?;
-        let names: Vec<String> = match recipe.split.kind {
-            SplitKind::None => vec![recipe.split.name.clone()],
-            _ => recipe.split.sizes.0.iter().map(|(name, _)| name.clone()).collect(),
-        };
-        let shares = match recipe.split.kind {
-            SplitKind::None => Shares::new(&[1.0])?,
-            _ => Shares::new(&recipe.split.sizes.0.iter().map(|(_, share)| *share).collect::<Vec<_>>())?,
-        };
-        let strata = match collect.ledger {
-            true => merged.strata.clone(),
-            false => vec![Stratum { values: Vec::new(), rows: merged.rows }],
-        };
-        let quotas = split::quotas(&strata.iter().map(|stratum| stratum.rows).collect::<Vec<_>>(), &shares);
-        let random_state = recipe.split.random_state;
-        let boundaries = match collect.ledger {
-            true => split::boundaries(&quotas, budget, |visit| scan(shards, ledgers, random_state, visit))?,
-            false => split::boundaries(&Quotas::new(names.len(), Vec::new()), budget, |_| Ok(()))?,
-        };
-        let splits: Vec<_> =
-            names.into_iter().zip(quotas.totals()).map(|(name, rows)| PlannedSplit { name, rows }).collect();
+    ) -> Result<(Self, Option<Marks>)> {
+        let states: Vec<_> = merged.columns.iter().map(ColumnSummary::to_fit).collect();
+        let mut pipeline = transform::fit(recipe, &collect.schema, &states)?;
+        if let Some(name) = &recipe.split.fold_column {
+            pipeline.add_fold_column(name)?;
+        }
         let facts = collect.schema.fields().iter().zip(&merged.columns);
         let facts: Vec<_> =
             facts.map(|(field, column)| ColumnFacts::new(field, &column.state, column.value_bytes)).collect();
@@ -220,7 +199,9 @@ impl Plan {
             crate::spec::Layout::Shards => recipe.output.shard_rows,
             crate::spec::Layout::Single => u64::MAX,
         };
-        let row_group_rows = row_group_rows(output_row_bytes(&pipeline, &facts), shard_rows, splits.len());
+        let names = recipe.split.names();
+        let row_group_rows = row_group_rows(output_row_bytes(&pipeline, &facts), shard_rows, names.len());
+        let fold_column = recipe.split.fold_column.as_ref();
         let mut plan = Self {
             version: env!("CARGO_PKG_VERSION").into(),
             fingerprint: fingerprint(recipe, shards),
@@ -229,67 +210,150 @@ impl Plan {
             shards: Vec::new(),
             stratify: collect.stratify.iter().map(|&at| collect.schema.field(at).name().clone()).collect(),
             dictionary: dictionary_columns(&pipeline, &facts, row_group_rows),
-            splits,
-            strata,
-            quotas,
-            boundaries,
-            random_state,
-            ledger: collect.ledger,
+            splits: names.into_iter().map(|name| PlannedSplit { name, rows: 0, groups: None }).collect(),
+            strata: Vec::new(),
+            quotas: None,
+            allotment: None,
+            worst: None,
+            fold_column: fold_column.map(|name| FoldColumn { name: name.clone(), rows: Vec::new() }),
             copied: collect.copied,
             rows: merged.rows,
-            missing_label: merged.missing_label,
+            dropped: Vec::new(),
             pipeline,
             facts,
             shard_rows,
             row_group_rows,
         };
-        plan.shards = plan.count_shards(shards, ledgers)?;
-        Ok(plan)
+        let marks = allotted.and_then(|allotted| plan.follow(allotted));
+        plan.count(shards, ledgers, marks.as_ref())?;
+        Ok((plan, marks))
+    }
+
+    /// Takes over what allotting found.
+    fn follow(&mut self, allotted: Allotted) -> Option<Marks> {
+        let Allotted { allotment, marks, strata, quotas, groups, worst } = allotted;
+        if self.fold_column.is_none() {
+            let counts = groups.into_iter().flatten();
+            self.splits.iter_mut().zip(counts).for_each(|(split, groups)| split.groups = Some(groups));
+        }
+        (self.strata, self.quotas, self.worst, self.allotment) = (strata, quotas, worst, Some(allotment));
+        marks
     }
 
     /// Counts what each shard gives each split, and that all quotas are met.
-    fn count_shards(&self, shards: &[ShardFacts], ledgers: &dyn Ledgers) -> Result<Vec<PlannedShard>> {
-        let first_rows = first_rows(shards);
+    fn count(&mut self, shards: &[ShardFacts], ledgers: &dyn Ledgers, marks: Option<&Marks>) -> Result<()> {
+        let shard_rows: Vec<u64> = shards.iter().map(|shard| shard.rows).collect();
+        let first_rows = allot::first_rows(&shard_rows);
         let count = |at: usize| {
-            let mut splits = vec![0; self.splits.len()];
-            if self.ledger {
-                let mut router = Router::new(ledgers.codes(at)?.into_owned(), self.random_state, first_rows[at]);
-                let mut routes = Vec::new();
-                ledgers.rows(at, &mut |codes, hashes| {
-                    router.route(self, codes, hashes, &mut routes)?;
-                    count_routes(&routes, &mut splits);
-                    Ok(())
-                })?;
-            } else {
-                splits[0] = shards[at].rows;
+            let mut fates = [0_u64; 256];
+            match &self.allotment {
+                None => fates[0] = shards[at].rows,
+                Some(allotment) => {
+                    let mut router = Router::new(ledgers.codes(at)?.into_owned(), first_rows[at]);
+                    let mut routes = Vec::new();
+                    ledgers.rows(at, &mut |keys| {
+                        router.route(allotment, marks, keys, &mut routes)?;
+                        routes.iter().for_each(|route| fates[usize::from(*route)] += 1);
+                        Ok(())
+                    })?;
+                }
             }
-            let ShardFacts { name, bytes, fingerprint, rows } = &shards[at];
-            let (name, bytes, fingerprint, rows) = (name.clone(), *bytes, *fingerprint, *rows);
-            Ok(PlannedShard { name, bytes, fingerprint, rows, first_row: first_rows[at], splits })
+            Ok(fates)
         };
-        let planned = (0..shards.len()).into_par_iter().map(count).collect::<Vec<Result<PlannedShard>>>();
-        let planned = planned.into_iter().collect::<Result<Vec<_>>>()?;
-        let total = |split: usize| planned.iter().map(|shard| shard.splits[split]).sum::<u64>();
-        if self.splits.iter().enumerate().any(|(at, split)| total(at) != split.rows) {
-            return Err(Error::Damaged {
-                what: "the ledgers do not add up to the shards' summaries; run again with --resume never".into(),
-                source: None,
-            });
+        let counted = (0..shards.len()).into_par_iter().map(count).collect::<Vec<Result<[u64; 256]>>>();
+        let counted = counted.into_iter().collect::<Result<Vec<_>>>()?;
+        let fates: Vec<u64> = (0..256).map(|fate| counted.iter().map(|fates| fates[fate]).sum()).collect();
+        self.check(&fates)?;
+        let planned = shards.iter().zip(&counted).zip(first_rows).map(|((shard, fates), first_row)| {
+            let ShardFacts { name, bytes, fingerprint, rows } = shard;
+            let (name, bytes, fingerprint, rows) = (name.clone(), *bytes, *fingerprint, *rows);
+            PlannedShard {
+                name,
+                bytes,
+                fingerprint,
+                rows,
+                first_row,
+                splits: self.by_split(fates),
+                dropped: dropped(fates),
+            }
+        });
+        self.shards = planned.collect();
+        self.dropped = dropped(&fates);
+        let rows = self.by_split(&fates);
+        self.splits.iter_mut().zip(rows).for_each(|(split, rows)| split.rows = rows);
+        self.refuse_empty()?;
+        if let (Some(column), Some(allotment)) = (&mut self.fold_column, &self.allotment) {
+            column.rows = fates[..allotment.sized].to_vec();
         }
-        Ok(planned)
+        Ok(())
+    }
+
+    /// A job that trains before a cutoff cannot do without the splits before it.
+    fn refuse_empty(&self) -> Result<()> {
+        let Some(Allotment { rule: Rule::Temporal { .. }, sized, .. }) = &self.allotment else { return Ok(()) };
+        let Some(empty) = self.splits[..*sized].iter().find(|split| split.rows == 0) else { return Ok(()) };
+        let what = match empty.name.as_str() {
+            "train" => "Training data".to_string(),
+            "val" => "Validation data".to_string(),
+            name => format!("Split `{name}`"),
+        };
+        let dropped: Vec<String> =
+            self.dropped.iter().map(|(reason, rows)| format!("{rows} rows {}", reason.name())).collect();
+        let dropped = if dropped.is_empty() { "none dropped".to_string() } else { dropped.join(", ") };
+        let oot = self.splits.last().map_or(0, |split| split.rows);
+        let message = format!(
+            "{what} is empty after temporal split: {} rows read, {oot} at or after the cutoff, {dropped}; look at split.cutoff, split.gap and split.sizes",
+            self.rows
+        );
+        Err(Error::data(Site::default(), message))
+    }
+
+    /// Rows of each split.
+    fn by_split(&self, fates: &[u64]) -> Vec<u64> {
+        match (&self.fold_column, &self.allotment) {
+            (Some(_), Some(allotment)) => vec![fates[..allotment.sized].iter().sum()],
+            _ => fates[..self.splits.len()].to_vec(),
+        }
+    }
+
+    /// Whether what was counted is what was decided.
+    fn check(&self, fates: &[u64]) -> Result<()> {
+        let sized = self.allotment.as_ref().map_or(1, |allotment| allotment.sized);
+        let met = self.quotas.as_ref().is_none_or(|quotas| quotas.totals()[..sized] == fates[..sized]);
+        if met && fates.iter().sum::<u64>() == self.rows && fates[usize::from(OPEN)] == 0 {
+            return Ok(());
+        }
+        Err(Error::Damaged {
+            what: "the ledgers do not add up to the shards' summaries; run again with --resume never".into(),
+            source: None,
+        })
     }
 
     /// Whether its tables are of one number of splits, strata and categories, as those of every frozen plan are.
     pub fn is_consistent(&self) -> bool {
         let steps = self.pipeline.lanes.iter().flat_map(|lane| &lane.steps);
-        self.quotas.splits() == self.splits.len()
-            && (self.stratify.is_empty() || self.quotas.strata() == self.strata.len())
+        let of_splits = |quotas: &Quotas| {
+            (self.fold_column.is_some() || quotas.splits() >= self.splits.len())
+                && (self.stratify.is_empty() || quotas.strata() == self.strata.len())
+        };
+        self.quotas.as_ref().is_none_or(of_splits)
+            && self.allotment.as_ref().is_none_or(Allotment::is_consistent)
             && steps.into_iter().all(transform::Step::is_consistent)
     }
 
     /// Routes the rows of shard `at`, whose own codes stand for the strata at these positions.
     pub fn router(&self, at: usize, codes: Vec<u32>) -> Router {
-        Router::new(codes, self.random_state, self.shards[at].first_row)
+        Router::new(codes, self.shards[at].first_row)
+    }
+
+    /// Rows of each stratum in the split at a position, by name; none where strata do not decide, or folds are a column.
+    pub fn strata_of(&self, split: usize) -> Vec<(String, u64)> {
+        match &self.quotas {
+            Some(quotas) if !self.stratify.is_empty() && self.fold_column.is_none() => {
+                self.strata.iter().enumerate().map(|(s, stratum)| (stratum.name(), quotas.of(s)[split])).collect()
+            }
+            _ => Vec::new(),
+        }
     }
 
     /// Mean bytes of an output row, decoded.
@@ -332,82 +396,10 @@ fn extension(recipe: &Recipe) -> String {
     }
 }
 
-/// The number of each shard's first row over the whole input.
-fn first_rows(shards: &[ShardFacts]) -> Vec<u64> {
-    let first = |next: &mut u64, shard: &ShardFacts| Some(std::mem::replace(next, *next + shard.rows));
-    shards.iter().scan(0, first).collect()
-}
-
-fn count_routes(routes: &[u8], splits: &mut [u64]) {
-    let mut counts = [0_u64; DROPPED as usize + 1];
-    routes.iter().for_each(|route| counts[usize::from(*route)] += 1);
-    splits.iter_mut().zip(counts).for_each(|(split, count)| *split += count);
-}
-
-/// Hands over the strata and ranks of all rows, shards on all threads.
-fn scan(
-    shards: &[ShardFacts],
-    ledgers: &dyn Ledgers,
-    random_state: u64,
-    visit: &split::select::Visit<'_>,
-) -> Result<()> {
-    let first_rows = first_rows(shards);
-    let one = |at: usize| {
-        let mut router = Router::new(ledgers.codes(at)?.into_owned(), random_state, first_rows[at]);
-        ledgers.rows(at, &mut |codes, hashes| {
-            let first = router.advance(codes, hashes)?;
-            visit(&router.strata, &router.ranks, first);
-            Ok(())
-        })
-    };
-    let outcomes: Vec<Result<()>> = (0..shards.len()).into_par_iter().map(one).collect();
-    outcomes.into_iter().collect()
-}
-
-/// Routes the rows of one shard, in order.
-pub struct Router {
-    codes: Vec<u32>,
-    random_state: u64,
-    position: u64,
-    strata: Vec<u32>,
-    ranks: Vec<u64>,
-}
-
-impl Router {
-    fn new(codes: Vec<u32>, random_state: u64, first_row: u64) -> Self {
-        Self { codes, random_state, position: first_row, strata: Vec::new(), ranks: Vec::new() }
-    }
-
-    /// The splits of the next rows, by their codes and key hashes; `DROPPED` for those in none.
-    ///
-    /// # Errors
-    /// [`Error::Damaged`] for a code that the shard has no stratum of.
-    pub fn route(&mut self, plan: &Plan, codes: &[u32], hashes: &[u64], routes: &mut Vec<u8>) -> Result<()> {
-        let first = self.advance(codes, hashes)?;
-        routes.clear();
-        routes.resize(codes.len(), DROPPED);
-        plan.boundaries.route(&self.strata, &self.ranks, first, routes);
-        Ok(())
-    }
-
-    fn advance(&mut self, codes: &[u32], hashes: &[u64]) -> Result<u64> {
-        let first = self.position;
-        self.position += codes.len() as u64;
-        self.strata.clear();
-        let mut known = true;
-        self.strata.extend(codes.iter().map(|&code| {
-            let stratum = self.codes.get(code as usize).copied().unwrap_or(NO_STRATUM);
-            known &= stratum != NO_STRATUM || code == NO_STRATUM;
-            stratum
-        }));
-        if !known {
-            let what = "a ledger names a stratum that its shard has not; run again with --resume never".into();
-            return Err(Error::Damaged { what, source: None });
-        }
-        self.ranks.clear();
-        self.ranks.extend(hashes.iter().map(|&key| hash::rank(key, self.random_state)));
-        Ok(first)
-    }
+/// Rows that are in no split, by reason, in the order of reasons.
+fn dropped(fates: &[u64]) -> Vec<(Reason, u64)> {
+    let counts = Reason::ALL.into_iter().map(|reason| (reason, fates[usize::from(reason.code())]));
+    counts.filter(|(_, rows)| *rows > 0).collect()
 }
 
 /// Rows of an output row group: as many as fit [`ROW_GROUP_BYTES`], evened out over a part. Depends on the schema and
@@ -433,7 +425,11 @@ const MOST_NUMBERS: u64 = 1 << 15;
 /// A dictionary pays where a value comes back often within one row group, which has one of its own.
 fn dictionary_columns(pipeline: &Pipeline, facts: &[ColumnFacts], row_group_rows: u64) -> Vec<bool> {
     let pays = |column: &transform::OutputColumn| {
-        let fact = &facts[pipeline.lanes[column.lane].input];
+        let lane = &pipeline.lanes[column.lane];
+        if lane.is_fold() {
+            return true;
+        }
+        let fact = &facts[lane.input];
         let rows = fact.rows.min(row_group_rows);
         match column.data_type {
             DataType::UInt8 => true,
@@ -453,6 +449,16 @@ pub fn recipe_text(recipe: &Recipe) -> String {
     tree.to_string()
 }
 
+/// Stands for the split of every row: a hash of all that it depends on.
+pub fn rows_hash(recipe: &Recipe, shards: &[ShardFacts]) -> u128 {
+    let all = serde_json::json!([hash::CONTRACT, recipe.label, recipe.split, recipe.dedupe, listing(shards)]);
+    xxh3_128(all.to_string().as_bytes())
+}
+
+fn listing(shards: &[ShardFacts]) -> serde_json::Value {
+    shards.iter().map(|s| serde_json::json!([s.name, s.bytes, s.rows, format!("{:032x}", s.fingerprint)])).collect()
+}
+
 fn fingerprint(recipe: &Recipe, shards: &[ShardFacts]) -> String {
     let mut tree: serde_json::Value = serde_json::from_str(&recipe_text(recipe)).unwrap_or_default();
     for (section, key) in [("input", "path"), ("output", "path")] {
@@ -460,8 +466,6 @@ fn fingerprint(recipe: &Recipe, shards: &[ShardFacts]) -> String {
             table.remove(key);
         }
     }
-    let listing: Vec<_> =
-        shards.iter().map(|s| (&s.name, s.bytes, s.rows, format!("{:032x}", s.fingerprint))).collect();
-    let all = serde_json::json!([env!("CARGO_PKG_VERSION"), hash::CONTRACT, tree, listing]);
+    let all = serde_json::json!([env!("CARGO_PKG_VERSION"), hash::CONTRACT, tree, listing(shards)]);
     format!("{:032x}", xxh3_128(all.to_string().as_bytes()))
 }

@@ -19,7 +19,9 @@ use crate::scan::{Collect, type_names};
 use crate::schema::{self, ShardFields};
 use crate::sink::staging;
 use crate::source::{Opened, Shard, discover};
-use crate::spec::{ExtraColumns, Input, MissingColumns, Mode, OutputFormat, Recipe, SplitKind};
+use crate::spec::{
+    ExtraColumns, FitRows, Input, MissingColumns, Mode, OutputFormat, Recipe, Size, SplitKind, Transform,
+};
 use crate::state::{ColumnState, Summary, VocabularyNeed};
 use crate::store::Identity;
 use crate::store::frame::{self, Kind};
@@ -45,14 +47,16 @@ pub struct Preview {
     pub input: Vec<(String, String)>,
     /// Where shards differ from the schema.
     pub disagreements: Vec<Disagreement>,
-    /// Columns with a task: label, stratify, key.
+    /// Columns with a task: label, stratify, key, groups, time and so on.
     pub roles: Vec<(&'static str, Vec<String>)>,
-    /// The steps with the columns they work on, in the recipe's order.
+    /// The steps with the columns they work on, in the recipe's order, by their names before the step.
     pub steps: Vec<(&'static str, Vec<String>)>,
     /// The columns that come out.
     pub output: Vec<OutputColumn>,
     /// The splits with their shares; the rows are the nearest whole numbers, when the input's are known.
-    pub splits: Vec<(String, f64, Option<u64>)>,
+    pub splits: Vec<(String, Option<f64>, Option<u64>)>,
+    /// Readings of the input: what for, and of how many columns.
+    pub readings: Vec<(&'static str, usize)>,
     /// The memory that the run needs.
     pub memory: Memory,
     /// What there is where the state will be.
@@ -176,9 +180,16 @@ impl Job {
         };
         let schema = schema::unify(fields(), &lenient)?;
         let collect = Collect::new(recipe, &schema)?;
-        let names = |columns: &[usize]| columns.iter().map(|&at| schema.field(at).name().clone()).collect::<Vec<_>>();
-        let selected = transform::resolve(recipe, &schema)?;
-        let output = output_columns(recipe, &schema)?;
+        collect.derived.check_types()?;
+        let columns = &collect.schema;
+        let names = |at: &[usize]| at.iter().map(|&at| columns.field(at).name().clone()).collect::<Vec<_>>();
+        let mut touched = collect.derived.touched.iter();
+        let step = |(step, selected): (&Transform, &Vec<usize>)| match step.is_structural() {
+            true => (step.op(), touched.next().cloned().unwrap_or_default()),
+            false => (step.op(), names(selected)),
+        };
+        let steps = recipe.transform.iter().zip(&transform::resolve(recipe, columns)?).map(step).collect();
+        let output = output_columns(recipe, columns)?;
         let rows = opened.iter().map(|(_, _, rows)| *rows).sum::<Option<u64>>();
         let bytes = opened.iter().map(|(shard, ..)| shard.bytes).sum();
         let splits = splits(recipe, rows);
@@ -193,14 +204,19 @@ impl Job {
                 ("label", names(collect.label.as_slice())),
                 ("stratify", names(&collect.stratify)),
                 ("key", names(&collect.key)),
+                ("groups", names(&collect.groups)),
+                ("time", names(collect.time.as_slice())),
+                ("dedupe", names(&collect.unique)),
+                ("order", names(&collect.order)),
             ]
             .into_iter()
             .filter(|(_, names)| !names.is_empty())
             .collect(),
-            steps: recipe.transform.iter().zip(&selected).map(|(step, columns)| (step.op(), names(columns))).collect(),
-            memory: memory(recipe, &engine, &schema, &output, &splits, rows, bytes),
+            steps,
+            memory: memory(recipe, &engine, columns, &output, &splits, rows, bytes),
             output,
             splits,
+            readings: readings(recipe, &schema, &collect)?,
             state: self.find_state()?,
             output_conflict: staging::check_target(&engine.disk, target, self.overwrites())
                 .err()
@@ -270,7 +286,10 @@ fn disagreements<'a>(
 /// Fits the transforms on two made-up rows, one of them missing: names, types and refusals are those of a run.
 fn output_columns(recipe: &Recipe, schema: &SchemaRef) -> Result<Vec<OutputColumn>> {
     let states = schema.fields().iter().map(|field| made_up(field.data_type())).collect::<Result<Vec<_>>>()?;
-    let pipeline = transform::fit(recipe, schema, &states.iter().collect::<Vec<_>>())?;
+    let mut pipeline = transform::fit(recipe, schema, &states.iter().collect::<Vec<_>>())?;
+    if let Some(name) = &recipe.split.fold_column {
+        pipeline.add_fold_column(name)?;
+    }
     let mut columns: Vec<OutputColumn> = Vec::with_capacity(pipeline.output.len());
     for column in &pipeline.output {
         let lane = &pipeline.lanes[column.lane];
@@ -306,12 +325,29 @@ fn made_up(data_type: &DataType) -> Result<ColumnState> {
     Ok(state)
 }
 
-fn splits(recipe: &Recipe, rows: Option<u64>) -> Vec<(String, f64, Option<u64>)> {
-    let rows_of = |share: f64| rows.map(|rows| (rows as f64 * share).round() as u64);
-    match recipe.split.kind {
-        SplitKind::None => vec![(recipe.split.name.clone(), 1.0, rows)],
-        _ => recipe.split.sizes.0.iter().map(|(name, share)| (name.clone(), *share, rows_of(*share))).collect(),
+/// Readings of the input, in their order.
+fn readings(recipe: &Recipe, input: &SchemaRef, collect: &Collect) -> Result<Vec<(&'static str, usize)>> {
+    let all = collect.derived.source.fields().len();
+    let mut readings = vec![("statistics", all), ("rows", all)];
+    if recipe.fit.rows == FitRows::Train {
+        readings.insert(0, ("keys", Collect::keys(recipe, input)?.derived.source.fields().len()));
     }
+    Ok(readings)
+}
+
+/// Names of the splits, their shares where the recipe states them, and about how many rows they will have.
+fn splits(recipe: &Recipe, rows: Option<u64>) -> Vec<(String, Option<f64>, Option<u64>)> {
+    let split = &recipe.split;
+    let names = split.names();
+    let even = 1.0 / names.len().max(1) as f64;
+    let sized = |at: usize| match (split.kind, split.sizes.0.get(at)) {
+        (SplitKind::None | SplitKind::Kfold, _) => Some(even),
+        (SplitKind::Temporal, _) | (_, None) => None,
+        (_, Some((_, Size::Share(share)))) => Some(*share),
+        (_, Some((_, Size::Count(count)))) => rows.map(|rows| *count as f64 / rows.max(1) as f64),
+    };
+    let rows_of = |share: f64| rows.map(|rows| (rows as f64 * share).round() as u64);
+    names.into_iter().enumerate().map(|(at, name)| (name, sized(at), sized(at).and_then(rows_of))).collect()
 }
 
 fn memory(
@@ -319,7 +355,7 @@ fn memory(
     engine: &Engine<'_>,
     schema: &SchemaRef,
     output: &[OutputColumn],
-    splits: &[(String, f64, Option<u64>)],
+    splits: &[(String, Option<f64>, Option<u64>)],
     rows: Option<u64>,
     bytes: u64,
 ) -> Memory {

@@ -3,6 +3,7 @@
 
 use crate::plan::{Plan, PlannedPart};
 use crate::split::DROPPED;
+use crate::split::fate::is_split;
 
 /// The parts of a plan that are still to be written.
 ///
@@ -17,6 +18,8 @@ pub struct Remaining {
     /// For each shard, whether a row of it goes to a part that is to be written.
     needed: Vec<bool>,
     shard_rows: u64,
+    /// Whether routes are folds, which are all written to one split.
+    folded: bool,
 }
 
 impl Remaining {
@@ -28,7 +31,14 @@ impl Remaining {
         }
         let parts = parts.iter().zip(kept).filter(|(_, kept)| !**kept).map(|(part, _)| part.clone()).collect();
         let mut at = vec![0; plan.splits.len()];
-        let mut remaining = Self { parts, wanted, first: Vec::new(), needed: Vec::new(), shard_rows: plan.shard_rows };
+        let mut remaining = Self {
+            parts,
+            wanted,
+            first: Vec::new(),
+            needed: Vec::new(),
+            shard_rows: plan.shard_rows,
+            folded: plan.fold_column.is_some(),
+        };
         for shard in &plan.shards {
             let is_needed = |split: usize| remaining.any_wanted(split, at[split], at[split] + shard.splits[split]);
             let needed = (0..at.len()).any(is_needed);
@@ -90,8 +100,8 @@ impl Skip<'_> {
         if self.all {
             return;
         }
-        for route in routes.iter_mut().filter(|route| **route != DROPPED) {
-            let split = *route as usize;
+        for route in routes.iter_mut().filter(|route| is_split(**route)) {
+            let split = if self.remaining.folded { 0 } else { *route as usize };
             let part = self.at[split] / self.remaining.shard_rows;
             self.at[split] += 1;
             if !self.remaining.wanted[split][part as usize] {

@@ -1,41 +1,67 @@
 //! Pass one: every shard is read once, column by column, and leaves a summary and a ledger of its rows. A shard's
 //! results depend on its bytes and the unified schema only; how columns and chunks are spread over threads shows nowhere.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, AsArray};
+use arrow::array::{Array, ArrayRef, AsArray, BooleanArray};
+use arrow::compute::filter;
 use arrow::datatypes::{DataType, Int32Type, SchemaRef};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
+use xxhash_rust::xxh3::xxh3_128;
 
+use self::ledger::LedgerRows;
+use crate::allot::NextRoutes;
 use crate::basis::Basis;
+use crate::derive::Derived;
 use crate::engine::Engine;
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, Site};
 use crate::hash;
 use crate::observe::Event;
 use crate::schema::{self, ShardFields};
 use crate::source::{Chunk, Decoded, Opened, Shard};
-use crate::spec::{Recipe, SplitKind};
+use crate::spec::{OneOrMany, Recipe, SplitKind};
+use crate::split::time::{self, Unit};
 use crate::state::{CodeCounts, ColumnState, Counted, Summary, VocabularyNeed};
 use crate::store::{LedgerWriter, ShardRecord, StateStore};
-use crate::strata::{Ids, ShardStrata, Stratum};
+use crate::strata::{Ids, Stratum};
 use crate::transform::{self, Need};
 use crate::windows::Windows;
+
+mod ledger;
 
 /// What pass one collects, decided by the recipe and the schema.
 #[derive(Debug, Clone)]
 pub struct Collect {
-    /// The columns of the input.
+    /// The columns, as the recipe derives them of the input's.
     pub schema: SchemaRef,
+    /// How they are derived.
+    pub derived: Derived,
     /// How much is kept of each column's values.
     pub needs: Vec<VocabularyNeed>,
+    /// How much is kept of the values that the rows to be fitted on have, where these are not all rows; nothing for a column that no
+    /// transform works on.
+    pub fitted: Vec<Option<VocabularyNeed>>,
+    /// Which rows these are, and what is kept of which columns; nothing where all rows are fitted on.
+    pub fitted_hash: Option<u128>,
+    /// Whether only the columns that the ledger is made of are read.
+    pub keys_only: bool,
     /// Columns of the row's key, in the recipe's order; none for the row's place.
     pub key: Vec<usize>,
     /// Columns that make the strata, in the recipe's order.
     pub stratify: Vec<usize>,
     /// The label's column.
     pub label: Option<usize>,
-    /// For each column, whether the recipe sets its type.
+    /// Columns of the group, in the recipe's order.
+    pub groups: Vec<usize>,
+    /// The time's column.
+    pub time: Option<usize>,
+    /// Columns of the key that is to be unique, in the recipe's order.
+    pub unique: Vec<usize>,
+    /// Columns that order the rows of that key, in the recipe's order.
+    pub order: Vec<usize>,
+    /// For each source column, whether the recipe sets its type.
     pub forced: Vec<bool>,
     /// Whether splits need to know anything of single rows.
     pub ledger: bool,
@@ -46,32 +72,84 @@ pub struct Collect {
 }
 
 impl Collect {
-    /// What `recipe` needs to know of columns of this schema.
+    /// What `recipe` needs to know of input columns of this schema.
     ///
     /// # Errors
-    /// [`Error::Data`] when a column of the recipe is not there; what [`transform::needs`] finds.
-    pub fn new(recipe: &Recipe, schema: &SchemaRef) -> Result<Self> {
-        let at = |name: &String, what| schema::position(schema, name, what);
+    /// [`Error::Data`] when a column of the recipe is not there; what [`Derived::new`] and [`transform::needs`] find.
+    pub fn new(recipe: &Recipe, input: &SchemaRef) -> Result<Self> {
+        let derived = Derived::new(recipe, input)?;
+        let needs = transform::needs(recipe, &derived.schema)?;
+        Self::of(recipe, derived, needs)
+    }
+
+    /// What the ledger needs to know, and nothing else.
+    ///
+    /// # Errors
+    /// As [`Collect::new`].
+    pub fn keys(recipe: &Recipe, input: &SchemaRef) -> Result<Self> {
+        let whole = Self::new(recipe, input)?;
+        let first = whole.schema.fields().first().map(|field| field.name().clone());
+        let names: Vec<&str> = whole.key_names().collect();
+        // Rows are counted by some column.
+        let keep = |name: &str| names.contains(&name) || (names.is_empty() && first.as_deref() == Some(name));
+        let derived = whole.derived.only(keep);
+        let needs = vec![Need::Count; derived.schema.fields().len()];
+        Ok(Self { keys_only: true, ..Self::of(recipe, derived, needs)? })
+    }
+
+    /// What the recipe needs to know, and of the columns that transforms work on also what is so of the rows that `rows` stands for.
+    ///
+    /// # Errors
+    /// As [`Collect::new`].
+    pub fn training(recipe: &Recipe, input: &SchemaRef, rows: u128) -> Result<Self> {
+        let mut collect = Self::new(recipe, input)?;
+        let mut works_on = vec![false; collect.needs.len()];
+        let selected = transform::resolve(recipe, &collect.schema)?;
+        selected.into_iter().flatten().for_each(|at| works_on[at] = true);
+        let fitted = |(need, works_on): (&mut VocabularyNeed, bool)| {
+            works_on.then(|| std::mem::replace(need, VocabularyNeed::Count))
+        };
+        collect.fitted = collect.needs.iter_mut().zip(works_on).map(fitted).collect();
+        let kept: Vec<Option<bool>> =
+            collect.fitted.iter().map(|need| need.map(|need| need == VocabularyNeed::Count)).collect();
+        collect.fitted_hash = Some(xxh3_128(format!("{rows:032x} {kept:?}").as_bytes()));
+        Ok(collect)
+    }
+
+    fn of(recipe: &Recipe, derived: Derived, needs: Vec<Need>) -> Result<Self> {
+        let schema = &Arc::clone(&derived.schema);
+        let at = |name: &str, what: &str| schema::position(schema, name, what);
         let label = recipe.label.as_ref().map(|label| at(&label.column, "Label field")).transpose()?;
-        let needs = transform::needs(recipe, schema)?.into_iter().map(|need| match need {
+        let needs = needs.into_iter().map(|need| match need {
             Need::Count => VocabularyNeed::Count,
             Need::Vocabulary => VocabularyNeed::Exact { limit: usize::MAX },
         });
-        let names =
-            |columns: &Option<crate::spec::OneOrMany>| columns.as_ref().map_or(Vec::new(), |c| c.as_slice().to_vec());
-        let key = names(&recipe.split.key).iter().map(|name| at(name, "split.key column")).collect::<Result<_>>()?;
-        let stratify =
-            Self::stratify_names(recipe).iter().map(|name| at(name, "split.stratify column")).collect::<Result<_>>()?;
-        let forced = schema.fields().iter().map(|field| recipe.input.schema.contains_key(field.name())).collect();
-        let ledger = recipe.split.kind != SplitKind::None || label.is_some();
+        let all = |names: &[String], what: &str| names.iter().map(|name| at(name, what)).collect::<Result<Vec<_>>>();
+        let named = |columns: Option<&OneOrMany>, what: &str| all(columns.map_or(&[], OneOrMany::as_slice), what);
+        let time = recipe.split.time.as_ref().map(|name| at(name, "split.time column")).transpose()?;
+        if let Some(at) = time {
+            Unit::of(schema.field(at).name(), schema.field(at).data_type())?;
+        }
+        let dedupe = recipe.dedupe.as_ref();
+        let order = named(dedupe.and_then(|dedupe| dedupe.order_by.as_ref()), "dedupe.order_by column")?;
+        let forced =
+            derived.source.fields().iter().map(|field| recipe.input.schema.contains_key(field.name())).collect();
         Ok(Self {
             schema: Arc::clone(schema),
+            derived,
             needs: needs.collect(),
+            fitted: Vec::new(),
+            fitted_hash: None,
+            keys_only: false,
             forced,
-            key,
-            stratify,
+            key: named(recipe.split.key.as_ref(), "split.key column")?,
+            stratify: all(&Self::stratify_names(recipe), "split.stratify column")?,
             label,
-            ledger,
+            groups: named(recipe.split.groups.as_ref(), "split.groups column")?,
+            time,
+            unique: named(dedupe.map(|dedupe| &dedupe.key), "dedupe.key column")?,
+            order,
+            ledger: recipe.split.kind != SplitKind::None || label.is_some() || dedupe.is_some(),
             copied: false,
             statistics: true,
         })
@@ -79,19 +157,44 @@ impl Collect {
 }
 
 impl Collect {
+    /// Names of the columns that the ledger is made of; one may come more than once.
+    pub fn key_names(&self) -> impl Iterator<Item = &str> {
+        let all = [&self.key, &self.stratify, &self.groups, &self.unique, &self.order].into_iter().flatten();
+        all.chain(&self.label).chain(&self.time).map(|at| self.schema.field(*at).name().as_str())
+    }
+
     /// The columns that make the strata: those named, or the label's.
     pub fn stratify_names(recipe: &Recipe) -> Vec<String> {
+        use SplitKind as K;
         match (recipe.split.kind, &recipe.split.stratify, &recipe.label) {
-            (SplitKind::Stratified, Some(columns), _) => columns.as_slice().to_vec(),
-            (SplitKind::Stratified, None, Some(label)) => vec![label.column.clone()],
+            (K::Stratified | K::StratifiedGrouped | K::Kfold, Some(columns), _) => columns.as_slice().to_vec(),
+            (K::Stratified | K::StratifiedGrouped, None, Some(label)) => vec![label.column.clone()],
             _ => Vec::new(),
         }
     }
 
+    fn empty_column(&self, at: usize) -> ColumnSummary {
+        let data_type = self.schema.field(at).data_type();
+        ColumnSummary {
+            state: ColumnState::new(data_type, self.needs[at]),
+            fitted: self.fitted.get(at).copied().flatten().map(|need| ColumnState::new(data_type, need)),
+            value_bytes: 0,
+        }
+    }
+
+    /// The same once all values were seen: a column that has none is text.
+    ///
+    /// # Errors
+    /// As [`Derived::check_types`].
+    pub fn settled(self) -> Result<Self> {
+        let derived = self.derived.settled();
+        derived.check_types()?;
+        Ok(Self { schema: Arc::clone(&derived.schema), derived, ..self })
+    }
+
     /// The columns' summaries before the first row.
     pub fn empty_columns(&self) -> Vec<ColumnSummary> {
-        let columns = self.schema.fields().iter().zip(&self.needs);
-        columns.map(|(field, need)| ColumnSummary::new(field.data_type(), *need)).collect()
+        (0..self.needs.len()).map(|at| self.empty_column(at)).collect()
     }
 }
 
@@ -100,13 +203,21 @@ impl Collect {
 pub struct ColumnSummary {
     /// Statistics and values.
     pub state: ColumnState,
+    /// The same of the rows to be fitted on, where these are not all rows and a transform works on the column.
+    pub fitted: Option<ColumnState>,
     /// Bytes of all its texts and byte strings.
     pub value_bytes: u64,
 }
 
 impl ColumnSummary {
-    fn new(data_type: &DataType, need: VocabularyNeed) -> Self {
-        Self { state: ColumnState::new(data_type, need), value_bytes: 0 }
+    /// What the transforms are fitted on.
+    pub fn to_fit(&self) -> &ColumnState {
+        self.fitted.as_ref().unwrap_or(&self.state)
+    }
+
+    /// Bytes that it holds.
+    pub fn heap_bytes(&self) -> usize {
+        self.state.heap_bytes() + self.fitted.as_ref().map_or(0, Summary::heap_bytes)
     }
 
     /// Adds the rows of an array; those of a dictionary are counted in `codes` until another one comes, or until they are
@@ -140,6 +251,9 @@ impl ColumnSummary {
     /// As [`Summary::merge`].
     pub fn merge(&mut self, later: Self) -> Result<()> {
         self.value_bytes += later.value_bytes;
+        if let (Some(fitted), Some(later)) = (&mut self.fitted, later.fitted) {
+            fitted.merge(later)?;
+        }
         self.state.merge(later.state)
     }
 }
@@ -198,6 +312,7 @@ pub fn shard(
     opened: &Opened,
     (collect, basis): (&Collect, &Basis),
     ledger: &mut LedgerWriter,
+    mut train: Option<Train<'_>>,
     keep: bool,
 ) -> Result<Outcome> {
     if let (false, Opened::Parquet(stored)) = (collect.statistics, opened) {
@@ -208,25 +323,36 @@ pub fn shard(
         return Ok(Outcome::Done { summary: Box::new(summary), columns, cached: None, crowded: false });
     }
     let mut columns = collect.empty_columns();
-    let mut strata = ShardStrata::new(collect.stratify.len());
+    let mut rows_of = LedgerRows::new(collect)?;
     let mut reservation = engine.budget.reserve("the columns' statistics", 0)?;
     let (mut rows, mut missing_label) = (0, 0);
     let mut cached = keep.then(Vec::new);
     // How much a shard becomes is not known before its end: a compressed one may be thousands of times its size.
     let mut kept_bytes = engine.budget.reserve("the decoded columns", 0)?;
-    let mut windows = Windows::new(engine, shard, opened, &collect.schema, &collect.forced, u64::MAX)?;
+    // Columns that are made of several are held for all rows of a chunk: these are no more than a window's.
+    let piece_bytes = if collect.derived.combines() { engine.window_bytes() } else { u64::MAX };
+    let mut windows = Windows::new(engine, shard, opened, &collect.derived.source, &collect.forced, piece_bytes)?;
     while let Some(window) = windows.next(engine)? {
         let chunks = window.chunks;
-        let parts = scan_columns(engine, &chunks, collect, &mut columns, cached.is_some())?;
-        let held: usize = columns.iter().map(|column| column.state.heap_bytes()).sum();
+        let masks = match &mut train {
+            Some(train) => chunks.iter().map(|chunk| train.masks(chunk)).collect::<Result<Vec<_>>>()?,
+            None => vec![Vec::new(); chunks.len()],
+        };
+        let chunks_with: Vec<Marked<'_>> =
+            chunks.iter().zip(&masks).map(|(chunk, masks)| Marked { chunk, masks }).collect();
+        let parts = scan_columns(engine, &chunks_with, collect, &mut columns, cached.is_some())?;
+        let held: usize = columns.iter().map(ColumnSummary::heap_bytes).sum();
         if !reservation.try_resize(held as u64) {
-            return Err(too_many_values(engine, collect, &columns, held));
+            // What is kept is the first to go.
+            cached = None;
+            if !(kept_bytes.try_resize(0) && reservation.try_resize(held as u64)) {
+                return Err(too_many_values(engine, collect, &columns, held));
+            }
         }
         let mut by_chunk = transpose(parts, chunks.len());
         for (chunk, parts) in chunks.iter().zip(&mut by_chunk) {
             if collect.ledger {
-                missing_label +=
-                    append_rows(chunk, parts, collect, &mut strata, ledger).map_err(|e| e.in_shard(&shard.name))?;
+                missing_label += rows_of.append(chunk, parts, ledger).map_err(|e| e.in_shard(&shard.name))?;
             }
             rows += chunk.rows() as u64;
         }
@@ -248,7 +374,8 @@ pub fn shard(
     }
     let crowded = keep && cached.is_none();
     let learned = summary(opened, (collect, basis), rows, &columns)?;
-    let summary = ShardSummary { missing_label, content: windows.content(), strata: strata.finish(), ..learned };
+    let summary =
+        ShardSummary { missing_label, content: windows.content(), strata: rows_of.strata.finish(), ..learned };
     Ok(Outcome::Done { summary: Box::new(summary), columns, cached, crowded })
 }
 
@@ -284,7 +411,11 @@ impl ShardSummary {
                 what: "a shard's summary cannot be decoded".into(),
                 source: Some(e.into()),
             })?;
-        let fits = |column: &ColumnSummary| column.state.fits(self.rows) && column.value_bytes <= MOST_BYTES;
+        let fits = |column: &ColumnSummary| {
+            column.state.fits(self.rows)
+                && column.fitted.as_ref().is_none_or(|fitted| fitted.fits(self.rows))
+                && column.value_bytes <= MOST_BYTES
+        };
         if read == self.columns.len() && columns.len() == self.read_as.len() && columns.iter().all(fits) {
             return Ok(columns);
         }
@@ -317,15 +448,50 @@ fn inconsistent() -> Error {
 #[derive(Default)]
 struct Part {
     hashes: Vec<u64>,
+    wide: Vec<u128>,
     ids: Ids,
     present: Vec<bool>,
+    ticks: Vec<u64>,
     arrays: Vec<ArrayRef>,
+}
+
+/// The rows to be fitted on, where these are not all rows.
+pub struct Train<'a> {
+    /// Position of their split.
+    pub split: u8,
+    /// What becomes of the shard's rows.
+    pub routes: Box<NextRoutes<'a>>,
+    /// What became of rows that no chunk had yet.
+    pub pending: VecDeque<u8>,
+}
+
+impl Train<'_> {
+    /// Which rows of the next chunk are fitted on, batch by batch.
+    fn masks(&mut self, chunk: &Chunk) -> Result<Vec<BooleanArray>> {
+        let rows = chunk.rows();
+        (self.routes)(rows, &mut self.pending)?;
+        if self.pending.len() < rows {
+            return Err(Error::data(
+                Site::shard(chunk.shard()),
+                "the shard has more rows than when its keys were read",
+            ));
+        }
+        let mut next = || self.pending.pop_front().is_some_and(|route| route == self.split);
+        let mut mask = |rows: usize| (0..rows).map(|_| next()).collect::<Vec<bool>>().into();
+        Ok(chunk.batches().into_iter().map(&mut mask).collect())
+    }
+}
+
+/// A chunk, and which of its rows are fitted on; no masks where all are.
+struct Marked<'a> {
+    chunk: &'a Chunk,
+    masks: &'a [BooleanArray],
 }
 
 /// Updates every column's summary with its values in `chunks`; the parts are by column, then by chunk.
 fn scan_columns(
     engine: &Engine<'_>,
-    chunks: &[Chunk],
+    chunks: &[Marked<'_>],
     collect: &Collect,
     columns: &mut [ColumnSummary],
     keep: bool,
@@ -342,9 +508,9 @@ fn scan_columns(
                 if runs == 1 {
                     return chunks.iter().map(|chunk| scan_column(chunk, collect, at, summary, keep)).collect();
                 }
-                let scan_run = |run: &[Chunk]| {
+                let scan_run = |run: &[Marked<'_>]| {
                     engine.go_on()?;
-                    let mut partial = ColumnSummary::new(collect.schema.field(at).data_type(), collect.needs[at]);
+                    let mut partial = collect.empty_column(at);
                     let parts = run
                         .iter()
                         .map(|chunk| scan_column(chunk, collect, at, &mut partial, keep))
@@ -363,13 +529,27 @@ fn scan_columns(
     })
 }
 
-fn scan_column(chunk: &Chunk, collect: &Collect, at: usize, summary: &mut ColumnSummary, keep: bool) -> Result<Part> {
+fn scan_column(
+    marked: &Marked<'_>,
+    collect: &Collect,
+    at: usize,
+    summary: &mut ColumnSummary,
+    keep: bool,
+) -> Result<Part> {
+    let chunk = marked.chunk;
     let (is_key, is_stratum, is_label) =
         (collect.key.contains(&at), collect.stratify.contains(&at), collect.label == Some(at));
+    let is_wide = collect.groups.contains(&at) || collect.unique.contains(&at);
+    let (is_time, is_order) = (collect.time == Some(at), collect.order.contains(&at));
     let mut part = Part::default();
-    let mut codes = CodeCounts::default();
-    chunk.for_each_array(&collect.schema, at, &mut |_, array| {
+    let (mut codes, mut fitted_codes) = (CodeCounts::default(), CodeCounts::default());
+    let mut masks = marked.masks.iter();
+    collect.derived.for_each_array(chunk, at, &mut |first, array| {
         summary.update(&array, &mut codes)?;
+        if let (Some(fitted), Some(mask)) = (&mut summary.fitted, masks.next()) {
+            let kept = filter(&array, mask).map_err(|e| Error::failed("choosing the rows to fit on", e))?;
+            update(fitted, &kept, &mut fitted_codes)?;
+        }
         if is_key {
             hash::fields(&array, &mut part.hashes)?;
         }
@@ -379,14 +559,34 @@ fn scan_column(chunk: &Chunk, collect: &Collect, at: usize, summary: &mut Column
         if is_label {
             append_present(&array, &mut part.present);
         }
-        if keep {
+        if is_wide {
+            hash::wide_fields(&array, &mut part.wide)?;
+        }
+        if is_time {
+            time::ticks(&array, &mut part.ticks).map_err(|e| e.offset_rows(chunk.first_row() + first as u64))?;
+        }
+        if keep || is_order {
             part.arrays.push(array);
         }
         Ok(())
     })?;
-    let counted = codes.finish().and_then(|counted| counted.map_or(Ok(()), |counted| summary.update_counted(&counted)));
+    let counted = codes.finish().and_then(|counted| {
+        counted.map_or(Ok(()), |counted| summary.update_counted(&counted))?;
+        match (fitted_codes.finish()?, &mut summary.fitted) {
+            (Some(counted), Some(fitted)) => fitted.update_counted(&counted),
+            _ => Ok(()),
+        }
+    });
     counted.map_err(|e| e.in_shard(chunk.shard()).in_column(collect.schema.field(at).name()))?;
     Ok(part)
+}
+
+/// Adds the rows of an array to a state; those of a dictionary are counted in `codes` until another one comes.
+fn update(state: &mut ColumnState, array: &ArrayRef, codes: &mut CodeCounts) -> Result<()> {
+    match array.as_any_dictionary_opt() {
+        Some(dictionary) => codes.add(dictionary)?.map_or(Ok(()), |counted| state.update_counted(&counted)),
+        None => state.update(array),
+    }
 }
 
 /// Whether each row has a label: NaN is none.
@@ -428,29 +628,6 @@ fn transpose(columns: Vec<Vec<Part>>, chunks: usize) -> Vec<Vec<Part>> {
     by_chunk
 }
 
-/// Adds a chunk's rows to the ledger; returns how many have no label.
-fn append_rows(
-    chunk: &Chunk,
-    parts: &mut [Part],
-    collect: &Collect,
-    strata: &mut ShardStrata,
-    ledger: &mut LedgerWriter,
-) -> Result<u64> {
-    let rows = chunk.rows();
-    let first = chunk.first_row();
-    // A column may stand in the key and in the strata, or twice in one: ids are taken once and lent.
-    let ids: Vec<Ids> = collect.stratify.iter().map(|&at| std::mem::take(&mut parts[at].ids)).collect();
-    let present = collect.label.map(|at| std::mem::take(&mut parts[at].present));
-    let codes = strata.append(&ids, present.as_deref(), rows)?;
-    let hashes = match collect.key.as_slice() {
-        [] => hash::of_positions(chunk.shard(), first..first + rows as u64),
-        [one] => std::mem::take(&mut parts[*one].hashes),
-        several => hash::combine(&several.iter().map(|&at| parts[at].hashes.clone()).collect::<Vec<_>>()),
-    };
-    ledger.append(&codes, &hashes)?;
-    Ok(present.map_or(0, |present| present.iter().filter(|present| !**present).count() as u64))
-}
-
 /// The chunk without what its arrays hold beyond their rows: of many small shards that would be most of it.
 fn keep_decoded(chunk: &Chunk, mut parts: Vec<Part>) -> Chunk {
     parts.iter_mut().flat_map(|part| &mut part.arrays).for_each(Array::shrink_to_fit);
@@ -459,12 +636,12 @@ fn keep_decoded(chunk: &Chunk, mut parts: Vec<Part>) -> Chunk {
         first_row: chunk.first_row(),
         rows: chunk.rows(),
         columns: parts.into_iter().map(|part| part.arrays).collect(),
+        derived: true,
     })
 }
 
 fn too_many_values(engine: &Engine<'_>, collect: &Collect, columns: &[ColumnSummary], held: usize) -> Error {
-    let largest =
-        columns.iter().enumerate().max_by_key(|(at, column)| (column.state.heap_bytes(), std::cmp::Reverse(*at)));
+    let largest = columns.iter().enumerate().max_by_key(|(at, column)| (column.heap_bytes(), std::cmp::Reverse(*at)));
     let (name, distinct) = largest.map_or((String::new(), 0), |(at, column)| {
         (collect.schema.field(at).name().clone(), column.state.distinct().0)
     });

@@ -265,10 +265,23 @@ pub fn unify<'a>(shards: impl IntoIterator<Item = (&'a str, &'a ShardFields)>, i
     Ok(Arc::new(Schema::new(fields.collect::<Vec<_>>())))
 }
 
+/// Key of a field's metadata: the column is not of the output.
+const HIDDEN: &str = "twopass.hidden";
+
+/// The same column, of which only the split knows.
+pub fn hidden(field: Field) -> Field {
+    field.with_metadata([(HIDDEN.to_string(), String::new())])
+}
+
+/// Whether only the split knows of the column: it is read, and neither transformed nor written.
+pub fn is_hidden(field: &Field) -> bool {
+    field.metadata().contains_key(HIDDEN)
+}
+
 /// The schema once all values were seen: a column that has none is text.
 pub fn settled(schema: &Schema) -> SchemaRef {
     let settle = |field: &Arc<Field>| match field.data_type() {
-        DataType::Null => Arc::new(Field::new(field.name(), DataType::Utf8, true)),
+        DataType::Null => Arc::new(field.as_ref().clone().with_data_type(DataType::Utf8)),
         _ => Arc::clone(field),
     };
     Arc::new(Schema::new(schema.fields().iter().map(settle).collect::<Vec<_>>()))

@@ -229,7 +229,7 @@ pub enum Chunk {
     Decoded(Decoded),
 }
 
-/// Decoded rows: for each column of the unified schema its arrays, all columns cut at the same rows.
+/// Decoded rows: for each column, of the source or derived, its arrays, all columns cut at the same rows.
 #[derive(Clone)]
 pub struct Decoded {
     /// Name of the shard.
@@ -240,6 +240,8 @@ pub struct Decoded {
     pub rows: usize,
     /// Arrays by column.
     pub columns: Vec<Vec<ArrayRef>>,
+    /// Whether the columns are those that the recipe makes of the source's.
+    pub derived: bool,
 }
 
 impl Chunk {
@@ -249,6 +251,11 @@ impl Chunk {
             Self::RowGroup(_) => 0,
             Self::Decoded(decoded) => decoded.columns.iter().map(|arrays| array_bytes(arrays)).sum(),
         }
+    }
+
+    /// Whether its columns are those that the recipe makes of the source's.
+    pub fn is_derived(&self) -> bool {
+        matches!(self, Self::Decoded(decoded) if decoded.derived)
     }
 
     /// Number of rows.
@@ -331,12 +338,16 @@ fn conform(array: ArrayRef, target: &DataType, first_row: u64) -> Result<ArrayRe
     }
 }
 
+/// What an array takes beyond what it counts itself, in bytes: shared pointers, and what an allocator rounds up. Of a wide text
+/// shard, whose blocks have few rows, that is most of it.
+const ARRAY_BYTES: usize = 512;
+
 /// Bytes that the arrays of one column take; a dictionary that consecutive arrays share is counted once.
 fn array_bytes(arrays: &[ArrayRef]) -> u64 {
     let mut shared: Option<&ArrayRef> = None;
     let mut bytes = 0;
     for array in arrays {
-        bytes += array.get_array_memory_size();
+        bytes += array.get_array_memory_size() + ARRAY_BYTES;
         if let Some(dictionary) = array.as_any_dictionary_opt() {
             let values = dictionary.values();
             if shared.is_some_and(|shared| Arc::ptr_eq(shared, values)) {

@@ -5,15 +5,19 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub mod check;
+mod derive;
 pub mod keys;
+mod split;
 mod transform;
 mod values;
 
+pub use derive::{Cast, CastErrors, Concat, DropColumns, IfMissing, KeepColumns, Rename, RowMax};
+pub use split::{Dedupe, Fit, FitRows, GroupSizes, Keep, MissingGroups, OOT, Rest, Split, SplitKind};
 pub use transform::{
     CategoryOrder, Frequency, ImputeStrategy, MinMaxScaler, OneHotDrop, OneHotEncoder, OneHotUnknown, OrdinalEncoder,
     OrdinalUnknown, Scalar, SimpleImputer, StandardScaler, Transform,
 };
-pub use values::{ByteSize, OneOrMany, Sizes};
+pub use values::{ByteSize, OneOrMany, Size, Sizes};
 
 /// A whole recipe. Every key has a default or none.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -26,6 +30,12 @@ pub struct Recipe {
     pub label: Option<Label>,
     /// Which row goes where.
     pub split: Split,
+    /// One row a key.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub dedupe: Option<Dedupe>,
+    /// What the transforms are fitted on.
+    #[serde(skip_serializing_if = "Fit::is_default")]
+    pub fit: Fit,
     /// What is done to the columns, in order.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub transform: Vec<Transform>,
@@ -134,51 +144,6 @@ pub struct Label {
     /// The label's column. Not numeric: classes are sorted and mapped to 0..k-1 over all shards. Rows without a label
     /// are dropped and counted.
     pub column: String,
-}
-
-/// `[split]`
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(default, deny_unknown_fields)]
-pub struct Split {
-    /// Name of the one split of kind none.
-    pub name: String,
-    /// How rows are assigned.
-    pub kind: SplitKind,
-    /// Share of each split, in order; they sum to 1.
-    pub sizes: Sizes,
-    /// Columns whose every combination keeps its share in every split; default the label's.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub stratify: Option<OneOrMany>,
-    /// Row identity to hash, one column or several; default shard name and row number.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub key: Option<OneOrMany>,
-    /// Seed of the rank hash.
-    pub random_state: u64,
-}
-
-impl Default for Split {
-    fn default() -> Self {
-        Self {
-            name: "data".into(),
-            kind: SplitKind::None,
-            sizes: Sizes::default(),
-            stratify: None,
-            key: None,
-            random_state: 42,
-        }
-    }
-}
-
-/// `split.kind`
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
-pub enum SplitKind {
-    /// One split that holds every row.
-    None,
-    /// Exact sizes, rows by hash.
-    Random,
-    /// Exact sizes in every stratum, rows by hash.
-    Stratified,
 }
 
 /// `[output]`

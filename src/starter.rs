@@ -1,8 +1,9 @@
 //! A starter recipe for some data: guesses from names and types alone, each with a comment that says what to change.
 
 use std::fmt::Write;
+use std::sync::Arc;
 
-use arrow::datatypes::{DataType, SchemaRef};
+use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 
 use crate::error::Result;
 use crate::schema;
@@ -33,7 +34,8 @@ pub fn recipe(path: &str) -> Result<String> {
     let mut text = String::new();
     // Writing to a String cannot fail.
     let _ = heading(&mut text, path, &shards, &schema);
-    let _ = body(&mut text, path, agree, &schema);
+    let dotted = dotted(&schema);
+    let _ = body(&mut text, path, (agree, dotted.is_some()), dotted.as_ref().unwrap_or(&schema));
     Ok(text)
 }
 
@@ -57,7 +59,7 @@ fn heading(text: &mut String, path: &str, shards: &[discover::Shard], schema: &S
     Ok(())
 }
 
-fn body(text: &mut String, path: &str, agree: bool, schema: &SchemaRef) -> std::fmt::Result {
+fn body(text: &mut String, path: &str, (agree, dotted): (bool, bool), schema: &SchemaRef) -> std::fmt::Result {
     let label = guess_label(schema);
     let key = guess_key(schema, label);
     let has = |class: fn(&DataType) -> bool| {
@@ -115,6 +117,10 @@ fn body(text: &mut String, path: &str, agree: bool, schema: &SchemaRef) -> std::
     }
     writeln!(text, "random_state = 42   # another number, another split")?;
 
+    if dotted {
+        writeln!(text, "\n# Comes first: [label], [split] and all steps after it know the new names.")?;
+        writeln!(text, "[[transform]]\nop = \"rename\"\npattern = \"{DOT}\"\nreplacement = \".\"")?;
+    }
     if has(schema::is_number) {
         writeln!(
             text,
@@ -168,6 +174,21 @@ fn body(text: &mut String, path: &str, agree: bool, schema: &SchemaRef) -> std::
 const LABELS: [&str; 8] = ["label", "target", "y", "class", "outcome", "labels", "is_fraud", "category_label"];
 
 /// A column whose name says that it is the label.
+/// What stands for a dot in names of columns that had to do without.
+const DOT: &str = "__DOT__";
+
+/// The columns with dots in their names where a stand-in is; nothing when there is none, or when that would be two columns
+/// of one name.
+fn dotted(schema: &SchemaRef) -> Option<SchemaRef> {
+    let named = |field: &Arc<Field>| field.as_ref().clone().with_name(field.name().replace(DOT, "."));
+    let fields: Vec<Field> = schema.fields().iter().map(named).collect();
+    let mut names: Vec<&str> = fields.iter().map(|field| field.name().as_str()).collect();
+    names.sort_unstable();
+    names.dedup();
+    let stands = schema.fields().iter().any(|field| field.name().contains(DOT));
+    (stands && names.len() == fields.len()).then(|| Arc::new(Schema::new(fields)))
+}
+
 fn guess_label(schema: &SchemaRef) -> Option<&str> {
     let can_be =
         |data_type: &DataType| schema::is_number(data_type) || matches!(data_type, DataType::Utf8 | DataType::Boolean);

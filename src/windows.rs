@@ -237,6 +237,7 @@ impl TextWindows {
             first_row: block.first_row,
             rows: batch.num_rows(),
             columns: batch.columns().iter().map(|array| vec![Arc::clone(array)]).collect(),
+            derived: false,
         })
     }
 

@@ -8,11 +8,12 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 
-use arrow::array::{ArrayRef, UInt32Array};
+use arrow::array::{ArrayRef, Int32Array, UInt32Array};
 use arrow::compute::{TakeOptions, take};
-use arrow::datatypes::SchemaRef;
 use rayon::prelude::*;
 
+use crate::allot::NextRoutes;
+use crate::derive::Derived;
 use crate::engine::Engine;
 use crate::error::{Error, Result, Site};
 use crate::observe::Event;
@@ -24,14 +25,12 @@ use crate::sink::text;
 use crate::source::{Chunk, Shard};
 use crate::spec::{OutputFormat, Recipe};
 use crate::split::DROPPED;
+use crate::split::fate::is_split;
 use crate::transform::{Lane, LaneRun};
 use crate::windows::{Window, Windows};
 
 /// Pieces that may wait for the disk.
 const WAITING_PIECES: usize = 1;
-
-/// Fills in the splits of the next so many rows.
-pub type NextRoutes<'a> = dyn FnMut(usize, &mut VecDeque<u8>) -> Result<()> + 'a;
 
 /// The rows of one shard for pass two: its chunks, and the splits of its rows in order.
 pub struct ShardRows<'a> {
@@ -55,7 +54,7 @@ pub fn parts<'a>(
     recipe: &Recipe,
     plan: &Plan,
     remaining: &Remaining,
-    input: &SchemaRef,
+    input: &Derived,
     destination: Destination<'_>,
     mut open: impl FnMut(usize) -> Result<ShardRows<'a>>,
 ) -> Result<Vec<SealedPart>> {
@@ -149,6 +148,8 @@ enum Routed<'a> {
         window: Window,
         /// By chunk.
         routes: Vec<Routes>,
+        /// The folds of the rows by chunk and batch, where they are a column.
+        folds: Vec<Vec<ArrayRef>>,
         rows: u64,
     },
     /// A shard is read.
@@ -192,12 +193,14 @@ fn read_shard<'a>(
             return Err(Error::Damaged { what, source: None });
         }
         let routed = window.chunks.into_iter().map(|chunk| {
+            let folds = plan.fold_column.as_ref().map_or_else(Vec::new, |_| take_folds(&chunk, &mut pending));
             let routes = route(&chunk, plan.splits.len(), &mut pending);
-            (chunk, routes)
+            (chunk, (routes, folds))
         });
-        let (chunks, routes) = routed.filter(|(_, routes)| goes_anywhere(routes)).unzip();
+        let (chunks, routed): (_, Vec<_>) = routed.filter(|(_, (routes, _))| goes_anywhere(routes)).unzip();
         let window = Window { chunks, bytes: window.bytes };
-        hand_over(to_lanes, Routed::Window { window, routes, rows: count as u64 })?;
+        let (routes, folds) = routed.into_iter().unzip();
+        hand_over(to_lanes, Routed::Window { window, routes, folds, rows: count as u64 })?;
     }
     if read != planned.rows || rows.windows.widened().is_some() {
         let message =
@@ -234,11 +237,24 @@ fn route(chunk: &Chunk, splits: usize, pending: &mut VecDeque<u8>) -> Routes {
     routed
 }
 
+/// The folds of a chunk's rows by batch; its rows are all routed to the one split.
+fn take_folds(chunk: &Chunk, pending: &mut VecDeque<u8>) -> Vec<ArrayRef> {
+    let mut routes = &mut pending.make_contiguous()[..chunk.rows()];
+    let batch = |rows: usize| {
+        let (batch, rest) = std::mem::take(&mut routes).split_at_mut(rows);
+        routes = rest;
+        let fold = |route: &mut u8| if is_split(*route) { i32::from(std::mem::take(route)) } else { 0 };
+        let folds: ArrayRef = Arc::new(batch.iter_mut().map(fold).collect::<Int32Array>());
+        folds
+    };
+    chunk.batches().into_iter().map(batch).collect()
+}
+
 /// Everything that is open while rows are written.
 struct Writer<'a> {
     engine: &'a Engine<'a>,
     plan: &'a Plan,
-    input: &'a SchemaRef,
+    input: &'a Derived,
     format: &'a Format,
     lanes: Vec<OpenLane<'a>>,
     /// Rows on their way into blocks, for text.
@@ -268,7 +284,7 @@ impl<'a> Writer<'a> {
         engine: &'a Engine<'a>,
         plan: &'a Plan,
         remaining: &Remaining,
-        input: &'a SchemaRef,
+        input: &'a Derived,
         format: &'a Format,
     ) -> Result<Self> {
         let row_group_rows = match format {
@@ -287,7 +303,7 @@ impl<'a> Writer<'a> {
                     .collect::<Result<_>>()?,
                 Format::Text(_) => Vec::new(),
             };
-            Ok(OpenLane { lane, weight: plan.facts[lane.input].bytes, outputs, encoders })
+            Ok(OpenLane { lane, weight: plan.facts.get(lane.input).map_or(0, |facts| facts.bytes), outputs, encoders })
         });
         let text = match format {
             Format::Text(_) => cuts.iter().enumerate().map(|(split, cut)| text::SplitRows::new(split, *cut)).collect(),
@@ -299,8 +315,8 @@ impl<'a> Writer<'a> {
     fn run(mut self, windows: &Receiver<Routed<'_>>, sender: &SyncSender<Piece>) -> Result<()> {
         for routed in windows {
             match routed {
-                Routed::Window { window, routes, rows } => {
-                    let outputs = self.lanes(&window, &routes)?;
+                Routed::Window { window, routes, folds, rows } => {
+                    let outputs = self.lanes(&window, &routes, &folds)?;
                     self.send(outputs, sender)?;
                     self.engine.observer.event(Event::Advance { rows, bytes: window.bytes });
                 }
@@ -319,9 +335,9 @@ impl<'a> Writer<'a> {
     }
 
     /// What every lane makes of a window. The heaviest are begun first: a light one is soon done when all others are.
-    fn lanes(&mut self, window: &Window, routes: &[Routes]) -> Result<Vec<LaneOutput>> {
+    fn lanes(&mut self, window: &Window, routes: &[Routes], folds: &[Vec<ArrayRef>]) -> Result<Vec<LaneOutput>> {
         let (engine, input, format) = (self.engine, self.input, self.format);
-        let parting = Parting { window, routes, splits: self.plan.splits.len() };
+        let parting = Parting { window, routes, folds, splits: self.plan.splits.len() };
         let mut lanes: Vec<(usize, &mut OpenLane<'_>)> = self.lanes.iter_mut().enumerate().collect();
         lanes.sort_by_key(|(_, lane)| std::cmp::Reverse(lane.weight));
         let lanes = lanes.into_iter().par_bridge();
@@ -433,6 +449,8 @@ struct Parting<'a> {
     window: &'a Window,
     /// By chunk.
     routes: &'a [Routes],
+    /// By chunk and batch.
+    folds: &'a [Vec<ArrayRef>],
     splits: usize,
 }
 
@@ -441,7 +459,7 @@ impl OpenLane<'_> {
     fn encode(
         &mut self,
         parting: &Parting<'_>,
-        input: &SchemaRef,
+        input: &Derived,
         format: &parquet::Format,
         encoding: &mut Encoding,
     ) -> Result<LaneOutput> {
@@ -450,14 +468,14 @@ impl OpenLane<'_> {
         if let [chunk] = parting.window.chunks.as_slice() {
             let mut batches = parting.routes[0].iter();
             let encoders = &mut self.encoders;
-            transform(self.lane, chunk, input, &mut |arrays| {
+            transform(self.lane, (chunk, &parting.folds[0]), input, &mut |arrays| {
                 let Some(routes) = batches.next() else { return Ok(()) };
                 let mut slots = encoders.iter_mut().zip(&mut chunks).zip(arrays);
                 slots.try_for_each(|((encoder, finished), array)| encoder.push(array, routes, encoding, finished))
             })?;
             return Ok(LaneOutput { chunks, arrays: Vec::new() });
         }
-        let transformed = transformed(self.lane, self.outputs.len(), parting.window, input)?;
+        let transformed = transformed(self.lane, self.outputs.len(), parting, input)?;
         for (slot, (encoder, finished)) in self.encoders.iter_mut().zip(&mut chunks).enumerate() {
             let of_chunks = transformed.iter().zip(parting.routes);
             let batches = of_chunks.flat_map(|(arrays, routes)| arrays[slot].iter().zip(routes));
@@ -468,9 +486,9 @@ impl OpenLane<'_> {
     }
 
     /// Decodes, transforms and parts one column of a window, for text.
-    fn part(&self, parting: &Parting<'_>, input: &SchemaRef) -> Result<LaneOutput> {
+    fn part(&self, parting: &Parting<'_>, input: &Derived) -> Result<LaneOutput> {
         let mut arrays = vec![vec![Vec::new(); parting.splits]; self.outputs.len()];
-        let transformed = transformed(self.lane, self.outputs.len(), parting.window, input)?;
+        let transformed = transformed(self.lane, self.outputs.len(), parting, input)?;
         for (of_chunk, routes) in transformed.iter().zip(parting.routes) {
             for (batches, by_split) in of_chunk.iter().zip(&mut arrays) {
                 for (array, routes) in batches.iter().zip(routes) {
@@ -483,27 +501,30 @@ impl OpenLane<'_> {
 }
 
 /// What one column of the chunks of a window becomes, in so many slots; decoded side by side.
-fn transformed(lane: &Lane, slots: usize, window: &Window, input: &SchemaRef) -> Result<Vec<Transformed>> {
-    let of_chunk = |chunk: &Chunk| {
+fn transformed(lane: &Lane, slots: usize, parting: &Parting<'_>, input: &Derived) -> Result<Vec<Transformed>> {
+    let of_chunk = |(chunk, folds): (&Chunk, &Vec<ArrayRef>)| {
         let mut arrays = vec![Vec::new(); slots];
-        transform(lane, chunk, input, &mut |slot_arrays| {
+        transform(lane, (chunk, folds), input, &mut |slot_arrays| {
             arrays.iter_mut().zip(slot_arrays).for_each(|(slot, array)| slot.push(Arc::clone(array)));
             Ok(())
         })?;
         Ok(arrays)
     };
-    window.chunks.par_iter().map(of_chunk).collect()
+    parting.window.chunks.par_iter().zip(parting.folds).map(of_chunk).collect()
 }
 
 /// Hands over the batches of one column of a chunk, transformed: for each batch an array a slot.
 fn transform(
     lane: &Lane,
-    chunk: &Chunk,
-    input: &SchemaRef,
+    (chunk, folds): (&Chunk, &[ArrayRef]),
+    input: &Derived,
     give: &mut dyn FnMut(&[ArrayRef]) -> Result<()>,
 ) -> Result<()> {
+    if lane.is_fold() {
+        return folds.iter().try_for_each(|folds| give(std::slice::from_ref(folds)));
+    }
     let mut lane_run = LaneRun::new(lane);
-    chunk.for_each_array(input, lane.input, &mut |first, array| {
+    input.for_each_array(chunk, lane.input, &mut |first, array| {
         give(&lane_run.apply(&array).map_err(|e| e.offset_rows(chunk.first_row() + first as u64))?)
     })
 }

@@ -61,12 +61,15 @@ fn text(preview: &Preview) -> String {
     let splits = preview.splits.iter().map(|(name, share, rows)| {
         vec![
             name.clone(),
-            format!("{:.2}%", share * 100.0),
+            share.map_or_else(|| "by the data".to_string(), |share| format!("{:.2}%", share * 100.0)),
             rows.map_or_else(String::new, |rows| format!("~{}", count(rows))),
         ]
     });
     lines.push(table(["split", "share", "rows"], 1..3, splits));
     lines.push(String::new());
+    let reading = |(what, columns): &(&str, usize)| format!("{what} ({} columns)", count(*columns as u64));
+    let readings: Vec<String> = preview.readings.iter().map(reading).collect();
+    lines.push(format!("reads the input {} times: {}", readings.len(), readings.join(", ")));
     lines.push(memory(preview));
     let state = preview.state.path.display();
     lines.push(match preview.state.kind {
@@ -84,7 +87,8 @@ fn text(preview: &Preview) -> String {
     lines.join("\n")
 }
 
-/// Every input column a line, with what becomes of it; then the output columns that have no such column.
+/// Every input column a line, with what becomes of it; then the output columns that have no such column: derived ones, and
+/// indicators.
 fn columns(preview: &Preview) -> String {
     let mut rows: Vec<Vec<String>> = Vec::with_capacity(preview.input.len());
     let mut told = vec![false; preview.output.len()];
@@ -103,19 +107,25 @@ fn columns(preview: &Preview) -> String {
                 format!("{} ({}, as many as there are categories)", column.data_type, column.name)
             }
         });
-        let steps: Vec<&str> =
-            preview.steps.iter().filter(|(_, columns)| columns.contains(name)).map(|(op, _)| *op).collect();
-        rows.push(vec![cut(name, 40), data_type.clone(), becomes, steps.join(" → ")]);
+        rows.push(vec![cut(name, 40), data_type.clone(), becomes, steps(preview, name)]);
     }
     for (column, _) in preview.output.iter().zip(told).filter(|(_, told)| !told) {
-        rows.push(vec![
-            cut(&column.name, 40),
-            String::new(),
-            format!("{} (if a value is missing)", column.data_type),
-            String::new(),
-        ]);
+        let spread = column.name.strip_suffix("_*").filter(|_| column.depends_on_data);
+        let becomes = match (spread, column.depends_on_data) {
+            (Some(_), _) => format!("{} (as many as there are categories)", column.data_type),
+            (None, true) => format!("{} (if a value is missing)", column.data_type),
+            (None, false) => column.data_type.clone(),
+        };
+        let steps = steps(preview, spread.unwrap_or(&column.name));
+        rows.push(vec![cut(&column.name, 40), String::new(), becomes, steps]);
     }
     table(["column", "input", "output", "steps"], 0..0, rows)
+}
+
+/// The steps that work on a column of this name.
+fn steps(preview: &Preview, name: &str) -> String {
+    let steps = preview.steps.iter().filter(|(_, columns)| columns.iter().any(|column| column == name));
+    steps.map(|(op, _)| *op).collect::<Vec<_>>().join(" → ")
 }
 
 fn disagreements(found: &[Disagreement]) -> Vec<String> {

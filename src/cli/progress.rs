@@ -206,6 +206,7 @@ fn bar(state: &State) -> ProgressBar {
 
 fn name(pass: Pass) -> &'static str {
     match pass {
+        Pass::Keys => "keys",
         Pass::Scan => "scan",
         Pass::Write => "write",
     }

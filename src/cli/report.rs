@@ -10,7 +10,7 @@ use serde_json::{Map, Value, json};
 use twopass::error::{Error, Result};
 use twopass::job::{Job, Report};
 use twopass::observe::Observer;
-use twopass::spec::Resume;
+use twopass::spec::{FitRows, Recipe, Resume, Transform};
 
 use super::args::JobArgs;
 use super::progress::Progress;
@@ -40,7 +40,7 @@ pub fn run(args: &JobArgs, go: impl FnOnce(&Job, &dyn Observer) -> Result<Report
     if args.quiet {
         return Ok(ExitCode::SUCCESS);
     }
-    print(&text(&report, peak, job.recipe().run.memory.0))
+    print(&text(&report, peak, job.recipe()))
 }
 
 /// Says how to go on.
@@ -59,7 +59,10 @@ fn as_json(report: &Report, peak: Option<u64>) -> Value {
         .map(|split| {
             let strata: Map<String, Value> =
                 split.strata.iter().map(|(name, rows)| (name.clone(), json!(rows))).collect();
-            (split.name.clone(), json!({ "rows": split.rows, "parts": split.parts, "strata": strata }))
+            (
+                split.name.clone(),
+                json!({ "rows": split.rows, "groups": split.groups, "parts": split.parts, "strata": strata }),
+            )
         })
         .collect();
     let dropped: Map<String, Value> =
@@ -74,12 +77,14 @@ fn as_json(report: &Report, peak: Option<u64>) -> Value {
         "output_columns": report.columns.1,
         "splits": splits,
         "dropped": dropped,
+        "worst_share": report.worst,
+        "folds": report.folds,
         "phases": report.phases,
         "peak_memory_bytes": peak,
     })
 }
 
-fn text(report: &Report, peak: Option<u64>, ceiling: u64) -> String {
+fn text(report: &Report, peak: Option<u64>, recipe: &Recipe) -> String {
     let mut lines = Vec::new();
     let reused = match report.reused_shards {
         0 => String::new(),
@@ -98,9 +103,18 @@ fn text(report: &Report, peak: Option<u64>, ceiling: u64) -> String {
     if !report.splits.is_empty() {
         lines.push(splits(report).trim_fmt());
     }
+    if let Some(worst) = &report.worst {
+        let points = percent_of(worst.deviation);
+        lines.push(format!("worst share: {points} points in {}, of class {}", worst.split, cut(&worst.class, 60)));
+    }
+    if let Some(folds) = &report.folds {
+        let rows: Vec<String> = folds.rows.iter().map(|rows| count(*rows)).collect();
+        lines.push(format!("column {}: folds of {} rows", folds.name, rows.join(", ")));
+    }
     for (reason, rows) in &report.dropped {
         lines.push(format!("dropped {} rows: {reason} ({})", count(*rows), percent(*rows, report.rows)));
     }
+    lines.extend(leakage(report, recipe));
     for phase in &report.phases {
         let rate = match phase.rows {
             0 => String::new(),
@@ -114,13 +128,27 @@ fn text(report: &Report, peak: Option<u64>, ceiling: u64) -> String {
         lines.push(format!("{:<8}{:>9}{rate}", phase.name, seconds(phase.seconds)));
     }
     if let Some(peak) = peak {
-        lines.push(format!("{:<8}{:>9} of {} at most", "memory", HumanBytes(peak).to_string(), HumanBytes(ceiling)));
+        lines.push(format!(
+            "{:<8}{:>9} of {} at most",
+            "memory",
+            HumanBytes(peak).to_string(),
+            HumanBytes(recipe.run.memory.0)
+        ));
     }
     match &report.output {
         Some(output) => lines.push(format!("output in {}", output.display())),
         None => lines.push(format!("state in {}; go on with `twopass write`", report.state.display())),
     }
     lines.join("\n")
+}
+
+/// What to know of statistics that held-out rows went into.
+fn leakage(report: &Report, recipe: &Recipe) -> Option<String> {
+    let is_held_out = report.splits.len() > 1 || report.folds.is_some();
+    let is_fitted = recipe.transform.iter().any(Transform::is_fitted);
+    (is_held_out && is_fitted && recipe.fit.rows == FitRows::All).then(|| {
+        "transforms are fitted on all rows, held-out ones too; fit.rows = \"train\" fits on train alone".to_string()
+    })
 }
 
 /// A row a stratum and a column a split, with shares; the sums last.
@@ -146,6 +174,10 @@ fn splits(report: &Report) -> Table {
     let mut sums = vec![if strata.is_empty() { "rows" } else { "all" }.to_string()];
     sums.extend(report.splits.iter().map(|split| format!("{} ({})", count(split.rows), percent(split.rows, kept))));
     table.add_row(sums);
+    if report.splits.iter().any(|split| split.groups.is_some()) {
+        let groups = report.splits.iter().map(|split| split.groups.map_or_else(String::new, count));
+        table.add_row(std::iter::once("groups".to_string()).chain(groups).collect::<Vec<_>>());
+    }
     let mut parts = vec!["parts".to_string()];
     parts.extend(report.splits.iter().map(|split| count(split.parts as u64)));
     table.add_row(parts);
@@ -235,6 +267,12 @@ pub fn seconds(span: f64) -> String {
 /// A share of a whole, in percent.
 pub fn percent(part: u64, whole: u64) -> String {
     format!("{:.2}%", 100.0 * part as f64 / whole.max(1) as f64)
+}
+
+/// A share as signed points of a percent.
+fn percent_of(share: f64) -> String {
+    let points = 100.0 * share;
+    if points.abs() < 0.01 { format!("{points:+.4}") } else { format!("{points:+.2}") }
 }
 
 /// The most memory the process ever held, in bytes, where the system says.

@@ -17,6 +17,7 @@ impl Job {
         let recipe = &self.recipe;
         recipe.split.kind == SplitKind::None
             && recipe.label.is_none()
+            && recipe.dedupe.is_none()
             && recipe.transform.is_empty()
             && recipe.output.format == OutputFormat::Parquet
     }

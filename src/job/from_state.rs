@@ -142,10 +142,19 @@ impl Job {
         };
         Ok(match lack {
             Lack::Reading => "input.format, input.signature or input.schema is not the one of the state".into(),
+            Lack::Derivation => {
+                "the columns are not made by the rename, cast, concat, row_max, drop and keep of the state".into()
+            }
+            Lack::SourceTypes => "the columns are made of other types than those of the state".into(),
+            Lack::KeysOnly => "of the columns that are not part of the split the state has nothing yet".into(),
+            Lack::Fitted => "the statistics of the split `train` are of other rows in the state".into(),
             Lack::Ledger => "the split needs to know of single rows, and the state has none".into(),
             Lack::Label => "the label is not the one of the state".into(),
             Lack::Key => "split.key is not the one of the state".into(),
             Lack::Strata(names) => format!("the split needs the strata of {}, which the state has not", columns(names)),
+            Lack::Groups => "split.groups is not the one of the state".into(),
+            Lack::Time => "split.time is not the one of the state".into(),
+            Lack::Unique => "[dedupe] is not the one of the state".into(),
             Lack::Statistics => "the columns' statistics are needed, and the state has none".into(),
             Lack::Vocabularies(names) => {
                 let selected = transform::resolve(&self.recipe, &collect.schema)?;
@@ -180,13 +189,17 @@ fn read_one(
     read_as: &[(String, String)],
 ) -> Result<Found> {
     let mut summary = ShardSummary::read(store, record)?;
-    if let Some(lack) = summary.basis.lacks(needed) {
-        return Ok(Found::Lacks(lack));
+    match summary.basis.lacks(needed) {
+        Some(Lack::SourceTypes) => return Ok(Found::OtherTypes),
+        Some(lack) => return Ok(Found::Lacks(lack)),
+        None => {}
     }
-    if summary.read_as != read_as {
-        return Ok(Found::OtherTypes);
-    }
-    let columns = basis::reduced(summary.decode_columns()?, collect)?;
+    let is_read = |column: &(String, String)| summary.read_as.contains(column);
+    let columns = match needed.keys_only {
+        true if read_as.iter().all(is_read) => collect.empty_columns(),
+        false if summary.read_as == read_as => basis::reduced(summary.decode_columns()?, collect)?,
+        _ => return Ok(Found::OtherTypes),
+    };
     summary.columns = Vec::new();
     summary.strata = summary.basis.strata(needed, summary.strata);
     if !needed.ledger {

@@ -10,8 +10,9 @@ use crate::engine::Engine;
 use crate::error::Result;
 use crate::memory::Reservation;
 use crate::plan::Merged;
+use crate::roles::Roles;
 use crate::scan::{Collect, ColumnSummary, ShardSummary};
-use crate::state::{Summary, VocabularyNeed};
+use crate::state::VocabularyNeed;
 use crate::strata::{self, Stratum};
 
 /// Strata of single shards that are kept over all shards; more are read from the state again.
@@ -30,8 +31,8 @@ pub(super) struct Merging {
     /// Bytes of the strata's values.
     strata_bytes: usize,
     missing_label: u64,
-    /// Rows of each shard that was added, by position, and the hash of its file where it is known.
-    rows: BTreeMap<usize, (u64, Option<u128>)>,
+    /// Rows of each shard that was added, by position, the hash of its file where it is known, and what its ledger has.
+    rows: BTreeMap<usize, (u64, Option<u128>, Roles)>,
     /// The numbers of each shard's strata, by position; none once they are too many to be kept.
     shard_codes: Option<BTreeMap<usize, Vec<u32>>>,
     kept_codes: usize,
@@ -70,7 +71,7 @@ impl Merging {
             }
             _ => (self.shard_codes, self.kept_codes) = (None, 0),
         }
-        self.rows.insert(shard, (summary.rows, summary.content));
+        self.rows.insert(shard, (summary.rows, summary.content, summary.basis.roles()));
         Ok(())
     }
 
@@ -90,8 +91,8 @@ impl Merging {
     /// tables that find them, take half as much again as the vocabulary that they come from.
     pub(super) fn hold(&mut self, engine: &Engine<'_>) -> Result<()> {
         let bytes = |(column, encoded): (&ColumnSummary, &bool)| match encoded {
-            true => column.state.heap_bytes() * 5 / 2,
-            false => column.state.heap_bytes(),
+            true => column.heap_bytes() * 5 / 2,
+            false => column.heap_bytes(),
         };
         let columns: usize = self.columns.iter().zip(&self.encoded).map(bytes).sum();
         // Twice the strata: they are ordered once all are known.
@@ -120,7 +121,9 @@ impl Merging {
             codes.iter_mut().for_each(|code| *code = positions[*code as usize]);
             codes
         };
-        let (shard_rows, contents): (Vec<u64>, Vec<_>) = self.rows.into_values().unzip();
+        let contents = self.rows.values().map(|(_, content, _)| *content).collect();
+        let (shard_rows, shard_roles): (Vec<u64>, Vec<Roles>) =
+            self.rows.into_values().map(|(rows, _, roles)| (rows, roles)).unzip();
         let merged = Merged {
             columns: self.columns,
             strata: strata.into_iter().map(|(stratum, _)| stratum).collect(),
@@ -128,6 +131,7 @@ impl Merging {
             missing_label: self.missing_label,
             rows: shard_rows.iter().sum(),
             shard_rows,
+            shard_roles,
             shard_codes: self.shard_codes.map(|codes| codes.into_values().map(positioned).collect()),
             _held: self.held,
         };

@@ -10,14 +10,16 @@ use super::Job;
 use super::from_state::Found;
 use super::merging::Merging;
 use super::scanning::Scanning;
-use crate::basis::Basis;
+use super::training::Training;
+use crate::allot::Allotted;
+use crate::basis::{Basis, Lack};
 use crate::engine::Engine;
 use crate::error::{Error, Result};
 use crate::memory::Reservation;
 use crate::observe::{Event, Pass};
-use crate::plan::Merged;
+use crate::plan::{Merged, ShardFacts};
 use crate::preview;
-use crate::scan::Collect;
+use crate::scan::{Collect, ShardSummary};
 use crate::schema::{self, ShardFields};
 use crate::source::compression;
 use crate::source::parquet::copy::Layout;
@@ -33,6 +35,17 @@ pub(super) struct Surveyed {
     pub(super) rows: Option<u64>,
     /// How a Parquet shard's row groups lie, where they might be copied.
     pub(super) layout: Option<Layout>,
+}
+
+/// What of the shards is read.
+#[derive(Clone, Copy)]
+pub(super) enum Reading<'a> {
+    /// All columns.
+    Whole,
+    /// Those that the ledger is made of.
+    Keys,
+    /// All columns, when it is known which rows are fitted on.
+    Training(&'a Training),
 }
 
 /// What is done about shards in the state whose results do not serve.
@@ -55,8 +68,24 @@ pub(super) struct Scanned {
     pub(super) merged: Merged,
     pub(super) kept: Kept,
     pub(super) reused: usize,
+    /// How rows are allotted to splits, where that is known already.
+    pub(super) allotted: Option<Allotted>,
     /// Rows and bytes that were read just now.
     pub(super) read: (u64, u64),
+}
+
+impl Scanned {
+    /// The shards as the plan knows them.
+    pub(super) fn facts(&self) -> Vec<ShardFacts> {
+        let shards = self.surveyed.iter().zip(&self.merged.shard_rows);
+        let fact = |(surveyed, rows): (&Surveyed, &u64)| ShardFacts {
+            name: surveyed.shard.name.clone(),
+            bytes: surveyed.shard.bytes,
+            fingerprint: surveyed.fingerprint,
+            rows: *rows,
+        };
+        shards.map(fact).collect()
+    }
 }
 
 /// Decoded shards that pass one kept, by position.
@@ -123,10 +152,13 @@ impl Job {
         mut surveyed: Vec<Surveyed>,
         records: Vec<Option<ShardRecord>>,
         (keep, lacking): (bool, Lacking),
+        reading: Reading<'_>,
     ) -> Result<Scanned> {
+        let pass = if matches!(reading, Reading::Keys) { Pass::Keys } else { Pass::Scan };
+        self.recall_types(store, &mut surveyed, &records);
         let total: u64 = surveyed.iter().map(|s| s.shard.bytes).sum();
         let rows = surveyed.iter().map(|s| s.rows).sum::<Option<u64>>();
-        engine.observer.event(Event::Begin { pass: Pass::Scan, rows, bytes: total, shards: surveyed.len() });
+        engine.observer.event(Event::Begin { pass, rows, bytes: total, shards: surveyed.len() });
         let mut progress = Progress {
             records,
             merging: Merging::default(),
@@ -138,31 +170,60 @@ impl Job {
         loop {
             let unified =
                 schema::unify(surveyed.iter().map(|s| (s.shard.name.as_str(), s.fields.as_ref())), &self.recipe.input)?;
-            let mut collect = Collect::new(&self.recipe, &unified)?;
+            let mut collect = match reading {
+                Reading::Whole => Collect::new(&self.recipe, &unified)?,
+                Reading::Keys => Collect::keys(&self.recipe, &unified)?,
+                Reading::Training(training) => Collect::training(&self.recipe, &unified, training.rows)?,
+            };
             collect.copied = self.copies(&surveyed, &unified)?;
             collect.statistics = self.needs_statistics(collect.copied);
             // The types of text are not settled before all of it was read.
-            if rows.is_some() {
-                preview::refuse_misfits(&self.recipe, &schema::settled(&unified))?;
+            if rows.is_some() && !collect.keys_only {
+                preview::refuse_misfits(&self.recipe, &collect.clone().settled()?.schema)?;
             }
             let basis = self.basis(&collect)?;
             progress.merging.restart_if_other(&unified, &collect);
             self.merge_found(engine, store, &collect, &surveyed, &mut progress, lacking)?;
             let options = self.options()?;
-            let scanning =
-                Scanning { job: self, engine, store, surveyed: &surveyed, collect: &collect, basis: &basis, options };
+            let training = if let Reading::Training(training) = reading { Some(training) } else { None };
+            let (surveyed_now, collect_now, basis_now) = (&surveyed, &collect, &basis);
+            let scanning = Scanning {
+                job: self,
+                engine,
+                store,
+                surveyed: surveyed_now,
+                collect: collect_now,
+                basis: basis_now,
+                options,
+                training,
+            };
             if let Some((at, fields)) = scanning.all(&mut progress)? {
                 surveyed[at].fields = Arc::new(fields);
                 progress.kept.forget();
                 continue;
             }
-            engine.observer.event(Event::End { pass: Pass::Scan });
+            engine.observer.event(Event::End { pass });
             let Progress { records, merging, kept, scanned, read, .. } = progress;
             let reused = surveyed.len() - scanned.len();
-            let collect = Collect { schema: schema::settled(&collect.schema), ..collect };
+            let collect = collect.settled()?;
             let (contents, merged) = merging.finish(&collect);
             let records: Vec<ShardRecord> = records.into_iter().flatten().collect();
-            return Ok(Scanned { collect, basis, surveyed, records, contents, merged, kept, reused, read });
+            let allotted = None;
+            return Ok(Scanned { collect, basis, surveyed, records, contents, merged, kept, reused, allotted, read });
+        }
+    }
+
+    /// Types of text shards that were read are known, and need not be guessed from their first rows.
+    fn recall_types(&self, store: &StateStore, surveyed: &mut [Surveyed], records: &[Option<ShardRecord>]) {
+        for (one, record) in surveyed.iter_mut().zip(records).filter(|(one, _)| one.rows.is_none()) {
+            // What cannot be read is found to be damaged when it is merged.
+            let Some(summary) = record.as_ref().and_then(|record| ShardSummary::read(store, record).ok()) else {
+                continue;
+            };
+            let known = summary.fields.into_iter().map(|(name, data_type)| Some((name, schema::of_name(&data_type)?)));
+            if let Some(known) = known.collect::<Option<ShardFields>>().filter(|known| *known != *one.fields) {
+                one.fields = Arc::new(known);
+            }
         }
     }
 
@@ -194,6 +255,8 @@ impl Job {
                         continue;
                     }
                     Found::OtherTypes => {}
+                    // As it should be where the keys were read before.
+                    Found::Lacks(Lack::KeysOnly) if lacking == Lacking::Scan => {}
                     Found::Lacks(lack) => reasons.push(self.explain(collect, &lack)?),
                     Found::Damaged(what) => reasons.push(what),
                 }

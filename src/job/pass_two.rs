@@ -1,6 +1,5 @@
 //! From the results of pass one to the published output: the plan is frozen, the parts are written, all is put in place.
 
-use std::borrow::Cow;
 use std::collections::VecDeque;
 use std::path::Path;
 use std::sync::Arc;
@@ -8,15 +7,15 @@ use std::time::Instant;
 
 use hashbrown::{HashMap, HashSet};
 
+use super::ledgers::{StateLedgers, keys};
 use super::pass_one::{Kept, Scanned};
 use super::{Job, Phase, Report};
-use crate::basis::Basis;
+use crate::allot::{self, Allotted, Inputs, Ledgers};
 use crate::engine::Engine;
 use crate::error::{Error, Result, Site};
 use crate::observe::{Event, Pass};
-use crate::plan::{Ledgers, Merged, Plan, PlannedPart, ShardFacts, VisitRows};
+use crate::plan::{Plan, PlannedPart};
 use crate::remaining::Remaining;
-use crate::scan::ShardSummary;
 use crate::sink::manifest::Manifest;
 use crate::sink::parts::Destination;
 use crate::sink::space;
@@ -25,8 +24,9 @@ use crate::sink::{SealedPart, Staging, metadata};
 use crate::source::parquet::ParquetShard;
 use crate::source::{Chunk, Opened, Shard, SourceOptions};
 use crate::spec::{MetadataFormat, Mode};
+use crate::split::Marks;
 use crate::store::lock::Lock;
-use crate::store::{LedgerReader, PartRecord, ShardRecord, StateStore};
+use crate::store::{LedgerReader, PartRecord, StateStore};
 use crate::windows::Windows;
 use crate::write::{self, ShardRows};
 
@@ -41,7 +41,10 @@ impl Job {
         mut phases: Vec<Phase>,
     ) -> Result<Report> {
         let started = Instant::now();
-        let plan = self.freeze(engine, store, &scanned)?;
+        let (plan, marks) = self.freeze(engine, store, &mut scanned)?;
+        for empty in plan.splits.iter().filter(|split| split.rows == 0) {
+            engine.observer.event(Event::Note(&format!("split {} has no rows", empty.name)));
+        }
         phases.push(Phase { name: "plan", seconds: started.elapsed().as_secs_f64(), rows: plan.rows, bytes: 0 });
 
         let started = Instant::now();
@@ -71,16 +74,16 @@ impl Job {
         let options = self.options()?;
         let open = |at: usize| {
             let chunks = kept.shards.get_mut(at).and_then(Option::take);
-            self.shard_rows(engine, store, &scanned, (&plan, &remaining), &options, at, chunks)
+            self.shard_rows(engine, store, &scanned, (&plan, marks.as_ref(), &remaining), &options, at, chunks)
         };
         let note_sealed = |part: &SealedPart| store.commit_part(record_of(part)?);
         let destination = Destination { disk: &engine.disk, directory: staging.path(), sealed: &note_sealed };
-        let schema = &scanned.collect.schema;
+        let derived = &scanned.collect.derived;
         let written = if plan.copied {
             let open = |at: usize| self.stored_shard(&scanned, &plan, &options, at);
             write::stored::parts(engine, &self.recipe, &plan, &remaining, destination, open)
         } else {
-            write::parts(engine, &self.recipe, &plan, &remaining, schema, destination, open)
+            write::parts(engine, &self.recipe, &plan, &remaining, derived, destination, open)
         };
         let written = written.map_err(|error| self.forget_unreadable(store, &scanned, error))?;
         let sealed = in_order(&planned, &intact, written);
@@ -96,23 +99,48 @@ impl Job {
         Ok(report)
     }
 
-    pub(super) fn freeze(&self, engine: &Engine<'_>, store: &StateStore, scanned: &Scanned) -> Result<Plan> {
-        let facts: Vec<ShardFacts> = scanned
-            .surveyed
-            .iter()
-            .zip(&scanned.merged.shard_rows)
-            .map(|(surveyed, rows)| ShardFacts {
-                name: surveyed.shard.name.clone(),
-                bytes: surveyed.shard.bytes,
-                fingerprint: surveyed.fingerprint,
-                rows: *rows,
-            })
-            .collect();
+    pub(super) fn freeze(
+        &self,
+        engine: &Engine<'_>,
+        store: &StateStore,
+        scanned: &mut Scanned,
+    ) -> Result<(Plan, Option<Marks>)> {
+        let allotted = scanned.allotted.take();
+        let scanned: &Scanned = scanned;
+        let facts = scanned.facts();
         let ledgers = StateLedgers::new(engine, store, scanned);
-        let freeze = || Plan::freeze(&self.recipe, &scanned.collect, &scanned.merged, &facts, &ledgers, &engine.budget);
-        let plan = engine.pool.install(freeze)?;
+        let freeze = || {
+            let allotted = match allotted {
+                None => self.allot(engine, scanned, &ledgers)?,
+                known => known,
+            };
+            let (collect, merged) = (&scanned.collect, &scanned.merged);
+            Plan::freeze(&self.recipe, (collect, merged), &facts, allotted, &ledgers)
+        };
+        let (plan, marks) = engine.pool.install(freeze)?;
         store.save_plan(&plan)?;
-        Ok(plan)
+        Ok((plan, marks))
+    }
+
+    /// Which split each row goes to; nothing when all go to one.
+    pub(super) fn allot(
+        &self,
+        engine: &Engine<'_>,
+        scanned: &Scanned,
+        ledgers: &dyn Ledgers,
+    ) -> Result<Option<Allotted>> {
+        if !scanned.collect.ledger {
+            return Ok(None);
+        }
+        let inputs = Inputs {
+            recipe: &self.recipe,
+            schema: &scanned.collect.schema,
+            strata: &scanned.merged.strata,
+            shard_rows: &scanned.merged.shard_rows,
+            ledgers,
+            budget: &engine.budget,
+        };
+        allot::allot(&inputs).map(Some)
     }
 
     #[expect(clippy::too_many_arguments, reason = "everything that is open while a shard is read")]
@@ -121,7 +149,7 @@ impl Job {
         engine: &Engine<'_>,
         store: &StateStore,
         scanned: &'a Scanned,
-        (plan, remaining): (&'a Plan, &'a Remaining),
+        (plan, marks, remaining): (&'a Plan, Option<&'a Marks>, &'a Remaining),
         options: &SourceOptions,
         at: usize,
         kept: Option<Vec<Chunk>>,
@@ -140,13 +168,13 @@ impl Job {
                     engine,
                     shard,
                     &opened,
-                    &scanned.collect.schema,
+                    &scanned.collect.derived.source,
                     &scanned.collect.forced,
                     engine.window_bytes(),
                 )?
             }
         };
-        if !plan.ledger {
+        let Some(allotment) = &plan.allotment else {
             let routes = move |rows: usize, out: &mut VecDeque<u8>| {
                 let mut block = vec![0; rows];
                 skip.apply(&mut block);
@@ -154,14 +182,15 @@ impl Job {
                 Ok(())
             };
             return Ok(ShardRows { shard, content: scanned.contents[at], windows, routes: Box::new(routes) });
-        }
+        };
         let mut router = plan.router(at, StateLedgers::new(engine, store, scanned).codes(at)?.into_owned());
         let mut reader: LedgerReader = store.open_ledger(&scanned.records[at])?;
+        let roles = scanned.merged.shard_roles[at];
         let mut block_routes = Vec::new();
         let routes = move |rows: usize, out: &mut VecDeque<u8>| {
             while out.len() < rows {
                 let Some(block) = reader.next_block()? else { break };
-                router.route(plan, block.codes, block.hashes, &mut block_routes)?;
+                router.route(allotment, marks, keys(block.rows, roles)?, &mut block_routes)?;
                 skip.apply(&mut block_routes);
                 out.extend(&block_routes);
             }
@@ -252,38 +281,4 @@ fn in_order(planned: &[PlannedPart], intact: &[PartRecord], written: Vec<SealedP
     });
     let mut by_path: HashMap<String, SealedPart> = kept.chain(written).map(|part| (part.path.clone(), part)).collect();
     planned.iter().filter_map(|part| by_path.remove(&part.path)).collect()
-}
-
-/// The ledgers of a state, as the plan reads them.
-struct StateLedgers<'a> {
-    engine: &'a Engine<'a>,
-    store: &'a StateStore,
-    records: &'a [ShardRecord],
-    basis: &'a Basis,
-    merged: &'a Merged,
-}
-
-impl<'a> StateLedgers<'a> {
-    fn new(engine: &'a Engine<'a>, store: &'a StateStore, scanned: &'a Scanned) -> Self {
-        Self { engine, store, records: &scanned.records, basis: &scanned.basis, merged: &scanned.merged }
-    }
-}
-
-impl Ledgers for StateLedgers<'_> {
-    fn codes(&self, shard: usize) -> Result<Cow<'_, [u32]>> {
-        if let Some(kept) = &self.merged.shard_codes {
-            return Ok(Cow::Borrowed(&kept[shard]));
-        }
-        let summary = ShardSummary::read(self.store, &self.records[shard])?;
-        self.merged.codes(&summary.basis.strata(self.basis, summary.strata)).map(Cow::Owned)
-    }
-
-    fn rows(&self, shard: usize, visit: &mut VisitRows<'_>) -> Result<()> {
-        let mut reader = self.store.open_ledger(&self.records[shard])?;
-        while let Some(block) = reader.next_block()? {
-            self.engine.go_on()?;
-            visit(block.codes, block.hashes)?;
-        }
-        Ok(())
-    }
 }

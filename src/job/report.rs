@@ -4,7 +4,8 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
-use crate::plan::{Plan, PlannedSplit};
+use crate::allot::WorstShare;
+use crate::plan::{FoldColumn, Plan, PlannedSplit};
 
 /// What a run did.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -29,6 +30,10 @@ pub struct Report {
     pub splits: Vec<SplitReport>,
     /// Dropped rows by reason.
     pub dropped: Vec<(String, u64)>,
+    /// The class and split whose share is off by most, where groups are balanced.
+    pub worst: Option<WorstShare>,
+    /// Rows of each fold, where folds are a column.
+    pub folds: Option<FoldColumn>,
     /// Time of each phase.
     pub phases: Vec<Phase>,
 }
@@ -44,6 +49,8 @@ pub struct SplitReport {
     pub parts: usize,
     /// Rows by stratum.
     pub strata: Vec<(String, u64)>,
+    /// Groups in it, where groups decide.
+    pub groups: Option<u64>,
 }
 
 /// One phase of a [`Report`].
@@ -64,18 +71,16 @@ impl Report {
         self.output = Some(output.to_path_buf());
         self.fingerprint = Some(plan.fingerprint.clone());
         self.columns.1 = Some(plan.pipeline.output.len());
-        let strata = |at: usize| match plan.stratify.is_empty() {
-            true => Vec::new(),
-            false => {
-                plan.strata.iter().enumerate().map(|(s, stratum)| (stratum.name(), plan.quotas.of(s)[at])).collect()
-            }
-        };
         let split = |(at, split): (usize, &PlannedSplit)| SplitReport {
             name: split.name.clone(),
             rows: split.rows,
             parts: part_splits.iter().filter(|split| **split == at).count(),
-            strata: strata(at),
+            strata: plan.strata_of(at),
+            groups: split.groups,
         };
+        self.dropped = plan.dropped.iter().map(|(reason, rows)| (reason.name().to_string(), *rows)).collect();
+        self.worst = plan.worst.clone();
+        self.folds = plan.fold_column.clone();
         self.splits = plan.splits.iter().enumerate().map(split).collect();
     }
 }

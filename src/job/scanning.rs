@@ -7,6 +7,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use super::Job;
 use super::pass_one::{Progress, Surveyed};
 use super::state::stamp_of;
+use super::training::Training;
 use crate::basis::Basis;
 use crate::engine::Engine;
 use crate::error::{Error, Result};
@@ -15,8 +16,8 @@ use crate::scan::{self, Collect, Outcome};
 use crate::schema::ShardFields;
 use crate::source::{Opened, Shard, SourceOptions};
 use crate::spec::Mode;
+use crate::store::StateStore;
 use crate::store::frame::{self, Kind};
-use crate::store::{LEDGER_BUFFER_BYTES, StateStore};
 
 /// Shards that are scanned at a time at the most, however many threads there are.
 const MOST_AT_ONCE: usize = 16;
@@ -30,6 +31,8 @@ pub(super) struct Scanning<'a> {
     pub(super) collect: &'a Collect,
     pub(super) basis: &'a Basis,
     pub(super) options: SourceOptions,
+    /// Which rows are fitted on, where these are not all.
+    pub(super) training: Option<&'a Training>,
 }
 
 /// A shard whose values do not fit the schema, and the types that hold them.
@@ -129,15 +132,20 @@ impl Scanning<'_> {
         if opened.fingerprint() != one.fingerprint {
             return Err(one.shard.changed());
         }
-        let mut ledger = store.create_ledger(&one.shard.name)?;
-        let _ledger_buffer = engine.budget.reserve("the row ledger", LEDGER_BUFFER_BYTES)?;
-        let scanned = scan::shard(engine, &one.shard, &opened, (self.collect, self.basis), &mut ledger, keep);
+        let layout = self.basis.roles().layout();
+        let mut ledger = store.create_ledger(&one.shard.name, layout)?;
+        let _ledger_buffer = engine.budget.reserve("the row ledger", layout.buffer_bytes())?;
+        let train = self.training.map(|training| training.of_shard(store, at)).transpose()?;
+        let scanned = scan::shard(engine, &one.shard, &opened, (self.collect, self.basis), &mut ledger, train, keep);
         match scanned.map_err(|error| unreadable(&one.shard, error))? {
             Outcome::Widened(fields) => Ok(Some(fields)),
             Outcome::Done { summary, columns, cached, crowded } => {
                 one.shard.check_unchanged()?;
                 let framed = frame::encode(Kind::Summary, &summary)?;
                 let record = store.commit_shard(stamp_of(one), &framed, ledger.seal()?)?;
+                if let Some(training) = self.training {
+                    training.supersede(at, &record, self.basis.roles());
+                }
                 let progress = &mut **locked(progress);
                 progress.records[at] = Some(record);
                 progress.merging.add(at, &summary, columns)?;

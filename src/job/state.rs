@@ -8,11 +8,11 @@ use crate::engine::Engine;
 use crate::error::{Error, Result};
 use crate::observe::Event;
 use crate::scan::Collect;
-use crate::spec::{Resume, SplitKind, Transform};
+use crate::spec::{FitRows, Resume, SplitKind, Transform};
 use crate::store::{Identity, Opened, ShardStamp, StateStore};
 
 /// Version of what a job puts into summaries and plans.
-const STATE_FORMAT: u32 = 2;
+const STATE_FORMAT: u32 = 3;
 
 impl Job {
     pub(super) fn open_state(&self, engine: &Engine<'_>, surveyed: &[Surveyed]) -> Result<StateStore> {
@@ -102,7 +102,7 @@ impl Job {
         let vocabularies: Vec<_> = by_value.map(Transform::columns).collect();
         let stratify = Collect::stratify_names(recipe);
         let input = &recipe.input;
-        let described = serde_json::json!({
+        let mut described = serde_json::json!({
             "format": input.format,
             "signature": self.options()?.signature_names(),
             "schema": input.schema,
@@ -111,9 +111,17 @@ impl Job {
             "label": recipe.label,
             "key": recipe.split.key,
             "stratify": stratify,
-            "ledger": recipe.split.kind != SplitKind::None || recipe.label.is_some(),
+            "groups": recipe.split.groups,
+            "time": recipe.split.time,
+            "dedupe": recipe.dedupe.as_ref().map(|dedupe| (&dedupe.key, &dedupe.order_by)),
+            "ledger": recipe.split.kind != SplitKind::None || recipe.label.is_some() || recipe.dedupe.is_some(),
+            "train": (recipe.fit.rows == FitRows::Train).then_some((&recipe.split, &recipe.dedupe)),
             "vocabularies": vocabularies,
         });
+        let derived: Vec<&Transform> = recipe.transform.iter().filter(|step| step.is_structural()).collect();
+        if !derived.is_empty() {
+            described["derived"] = serde_json::json!(derived);
+        }
         Ok(described.to_string())
     }
 

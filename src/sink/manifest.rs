@@ -21,6 +21,8 @@ pub struct Split {
     pub rows: u64,
     /// Rows by stratum, in the strata's order; empty without strata.
     pub strata: Vec<(String, u64)>,
+    /// Groups in it, where groups decide.
+    pub groups: Option<u64>,
     /// Its parts, in order.
     pub parts: Vec<SealedPart>,
 }
@@ -44,6 +46,8 @@ pub struct Manifest {
     pub schema: Vec<(String, String)>,
     /// Names of the stratify columns.
     pub stratify: Vec<String>,
+    /// The column of folds, and the rows of each.
+    pub folds: Option<(String, Vec<u64>)>,
     /// The classes of a mapped label: column, and class by code.
     pub label: Option<(String, Vec<String>)>,
 }
@@ -51,12 +55,6 @@ pub struct Manifest {
 impl Manifest {
     /// The manifest of a plan whose parts are all sealed; `part_splits` names the split of each.
     pub fn new(plan: &Plan, sealed: &[SealedPart], part_splits: &[usize]) -> Self {
-        let strata = |at: usize| match plan.stratify.is_empty() {
-            true => Vec::new(),
-            false => {
-                plan.strata.iter().enumerate().map(|(s, stratum)| (stratum.name(), plan.quotas.of(s)[at])).collect()
-            }
-        };
         let parts = |at: usize| {
             sealed.iter().zip(part_splits).filter(|(_, split)| **split == at).map(|(part, _)| part.clone()).collect()
         };
@@ -64,7 +62,8 @@ impl Manifest {
         let splits = splits.map(|(at, split)| Split {
             name: split.name.clone(),
             rows: split.rows,
-            strata: strata(at),
+            strata: plan.strata_of(at),
+            groups: split.groups,
             parts: parts(at),
         });
         let label = plan.pipeline.lanes.iter().find_map(|lane| match lane.steps.as_slice() {
@@ -77,10 +76,8 @@ impl Manifest {
             recipe: serde_json::from_str(&plan.recipe).unwrap_or_default(),
             input: (plan.shards.len() as u64, plan.rows, plan.shards.iter().map(|shard| shard.bytes).sum()),
             splits: splits.collect(),
-            dropped: [("missing_label".to_string(), plan.missing_label)]
-                .into_iter()
-                .filter(|(_, rows)| *rows > 0)
-                .collect(),
+            dropped: plan.dropped.iter().map(|(reason, rows)| (reason.name().to_string(), *rows)).collect(),
+            folds: plan.fold_column.as_ref().map(|column| (column.name.clone(), column.rows.clone())),
             schema: plan.pipeline.output.iter().map(|c| (c.name.clone(), c.data_type.to_string())).collect(),
             stratify: plan.stratify.clone(),
             label,
@@ -92,7 +89,10 @@ impl Manifest {
         let split = |split: &Split| {
             let strata: Map<String, Value> =
                 split.strata.iter().map(|(name, rows)| (name.clone(), json!(rows))).collect();
-            (split.name.clone(), json!({ "rows": split.rows, "strata": strata, "groups": null, "parts": split.parts }))
+            (
+                split.name.clone(),
+                json!({ "rows": split.rows, "strata": strata, "groups": split.groups, "parts": split.parts }),
+            )
         };
         let dropped: Map<String, Value> =
             self.dropped.iter().map(|(reason, rows)| (reason.clone(), json!(rows))).collect();
@@ -109,6 +109,7 @@ impl Manifest {
             "dropped": dropped,
             "schema": schema,
             "stratify": self.stratify,
+            "folds": self.folds.as_ref().map(|(column, rows)| json!({ "column": column, "rows": rows })),
             "label": self.label.as_ref().map(|(column, classes)| json!({ "column": column, "classes": classes })),
         })
     }
@@ -135,6 +136,7 @@ impl Manifest {
                     name: name.clone(),
                     rows: split["rows"].as_u64()?,
                     strata: counts(&split["strata"])?,
+                    groups: split["groups"].as_u64(),
                     parts: serde_json::from_value(split["parts"].clone()).ok()?,
                 })
             });
@@ -150,6 +152,13 @@ impl Manifest {
                 dropped: counts(&tree["dropped"])?,
                 schema: schema.collect::<Option<_>>()?,
                 stratify: names(&tree["stratify"])?,
+                folds: match &tree["folds"] {
+                    Value::Null => None,
+                    folds => {
+                        let rows = folds["rows"].as_array()?.iter().map(Value::as_u64).collect::<Option<_>>()?;
+                        Some((text(&folds["column"])?, rows))
+                    }
+                },
                 label: match &tree["label"] {
                     Value::Null => None,
                     label => Some((text(&label["column"])?, names(&label["classes"])?)),
@@ -167,11 +176,12 @@ impl Manifest {
         let of_split = |split: &Split| {
             let parts = split.parts.iter().flat_map(|part| [part.rows, part.bytes]);
             let strata = split.strata.iter().map(|(_, rows)| *rows);
-            parts.chain(strata).chain([split.rows]).try_fold(0_u64, u64::checked_add)
+            parts.chain(strata).chain(split.groups).chain([split.rows]).try_fold(0_u64, u64::checked_add)
         };
         let splits = self.splits.iter().map(of_split);
         let dropped = self.dropped.iter().map(|(_, rows)| Some(*rows));
-        let mut figures = splits.chain(dropped).chain([Some(shards), Some(rows), Some(bytes)]);
+        let folds = self.folds.iter().flat_map(|(_, rows)| rows).map(|rows| Some(*rows));
+        let mut figures = splits.chain(dropped).chain(folds).chain([Some(shards), Some(rows), Some(bytes)]);
         (1..=crate::split::MAX_SPLITS).contains(&self.splits.len())
             && figures.try_fold(0_u64, |sum, figure| sum.checked_add(figure?)).is_some()
     }

@@ -7,16 +7,19 @@ use crate::facts::{ColumnFacts, pandas_type};
 use crate::plan::Plan;
 use crate::state::Number;
 
-/// Statistics of every input column: `{"version", "data_info", "column_info"}`. Counts take NaN as null, as pandas does;
+/// Statistics of every input column, or of every one that the recipe derives of them and writes: `{"version", "data_info", "column_info"}`. Counts take NaN as null, as pandas does;
 /// `std` has divisor n - 1; memory is in arrow's layout.
 pub fn json(plan: &Plan) -> Value {
-    let column_info: Map<String, Value> = plan.facts.iter().map(|facts| (facts.name.clone(), column(facts))).collect();
+    // What only the split knows of has no lane.
+    let facts: Vec<&ColumnFacts> =
+        plan.pipeline.lanes.iter().filter(|lane| !lane.is_fold()).map(|lane| &plan.facts[lane.input]).collect();
+    let column_info: Map<String, Value> = facts.iter().map(|facts| (facts.name.clone(), column(facts))).collect();
     json!({
         "version": "1.0",
         "data_info": {
             "total_rows": plan.rows,
-            "total_columns": plan.facts.len(),
-            "memory_usage_bytes": plan.facts.iter().map(|facts| facts.bytes).sum::<u64>(),
+            "total_columns": facts.len(),
+            "memory_usage_bytes": facts.iter().map(|facts| facts.bytes).sum::<u64>(),
         },
         "column_info": column_info,
     })

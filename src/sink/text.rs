@@ -8,6 +8,7 @@ use arrow::compute::{cast, concat_batches};
 use arrow::csv::WriterBuilder;
 use arrow::datatypes::{DataType, SchemaRef};
 use arrow::json::writer::{LineDelimited, WriterBuilder as JsonBuilder};
+use arrow::util::display::FormatOptions;
 
 use crate::error::{Error, Result};
 use crate::spec::{Compression, OutputFormat};
@@ -16,6 +17,9 @@ use super::parquet::Cut;
 
 /// Rows of a block, which is a gzip member or zstd frame of its own.
 pub const BLOCK_ROWS: u64 = 4096;
+
+/// How values are written: the CSV writer's own way, which casts to text share.
+pub(crate) const FORMAT: FormatOptions<'static> = FormatOptions::new();
 
 /// How text parts are written.
 pub struct Format {

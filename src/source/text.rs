@@ -33,7 +33,7 @@ mod read;
 mod seen;
 mod split;
 mod validity;
-mod value;
+pub(crate) mod value;
 mod words;
 
 pub use observe::Observed;

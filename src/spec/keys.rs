@@ -9,8 +9,6 @@ use crate::error::{Error, Result, did_you_mean};
 
 /// Keys that are part of the recipe's design and do not work yet.
 const NOT_YET_KEYS: &[&str] = &[
-    "dedupe",
-    "fit",
     "input.bad_rows",
     "input.bad_shards",
     "input.max_bad_rows",
@@ -18,21 +16,9 @@ const NOT_YET_KEYS: &[&str] = &[
     "input.null_values",
     "input.encoding_errors",
     "input.delimiter",
-    "split.groups",
-    "split.missing_groups",
-    "split.group_sizes",
-    "split.time",
-    "split.cutoff",
-    "split.gap",
-    "split.oot_exclude",
-    "split.folds",
-    "split.fold_column",
-    "split.rest",
 ];
 
 /// Values that are part of the recipe's design and do not work yet.
-const NOT_YET_KINDS: &[&str] = &["grouped", "stratified_grouped", "temporal", "temporal_quantile", "kfold"];
-const NOT_YET_OPS: &[&str] = &["rename", "cast", "concat", "row_max", "drop", "keep"];
 
 /// The JSON Schema of a recipe.
 pub fn json_schema() -> Value {
@@ -104,16 +90,7 @@ fn refuse_not_yet(tree: &Value) -> Result<()> {
             return not_yet(format!("`{key}`"));
         }
     }
-    if let Some(kind) = tree.pointer("/split/kind").and_then(Value::as_str)
-        && NOT_YET_KINDS.contains(&kind)
-    {
-        return not_yet(format!("split.kind = \"{kind}\""));
-    }
-    let ops = tree.get("transform").and_then(Value::as_array).into_iter().flatten();
-    match ops.filter_map(|step| step.get("op")?.as_str()).find(|op| NOT_YET_OPS.contains(op)) {
-        Some(op) => not_yet(format!("op = \"{op}\"")),
-        None => Ok(()),
-    }
+    Ok(())
 }
 
 /// Every object's keys must be among the schema's properties at that place.
@@ -203,6 +180,8 @@ fn read_sections(tree: &Value) -> Result<Recipe> {
         input: section(tree, "input")?,
         label: section(tree, "label")?,
         split: section(tree, "split")?,
+        dedupe: section(tree, "dedupe")?,
+        fit: section(tree, "fit")?,
         transform: steps,
         output: section(tree, "output")?,
         run: section(tree, "run")?,

@@ -4,11 +4,24 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::OneOrMany;
+use super::derive::{Cast, Concat, DropColumns, KeepColumns, Rename, RowMax};
 
 /// One `[[transform]]`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "op", rename_all = "snake_case")]
 pub enum Transform {
+    /// Columns under other names.
+    Rename(Rename),
+    /// Columns of another type.
+    Cast(Cast),
+    /// The texts of several columns as one.
+    Concat(Concat),
+    /// The largest value of each row among several columns.
+    RowMax(RowMax),
+    /// Columns left out.
+    Drop(DropColumns),
+    /// All other columns left out.
+    Keep(KeepColumns),
     /// (x - mean) / std over all rows.
     StandardScaler(StandardScaler),
     /// x scaled to `feature_range` by the minimum and maximum of all rows.
@@ -25,11 +38,29 @@ impl Transform {
     /// The selector of the columns the step works on.
     pub fn columns(&self) -> &OneOrMany {
         match self {
+            Self::Rename(op) => &op.columns,
+            Self::Cast(op) => &op.columns,
+            Self::Concat(op) => &op.columns,
+            Self::RowMax(op) => &op.columns,
+            Self::Drop(op) => &op.columns,
+            Self::Keep(op) => &op.columns,
             Self::StandardScaler(op) => &op.columns,
             Self::MinMaxScaler(op) => &op.columns,
             Self::SimpleImputer(op) => &op.columns,
             Self::OrdinalEncoder(op) => &op.columns,
             Self::OneHotEncoder(op) => &op.columns,
+        }
+    }
+
+    /// Whether it makes other columns of the input's, before anything is fitted.
+    pub fn is_structural(&self) -> bool {
+        match self {
+            Self::Rename(_) | Self::Cast(_) | Self::Concat(_) | Self::RowMax(_) | Self::Drop(_) | Self::Keep(_) => true,
+            Self::StandardScaler(_)
+            | Self::MinMaxScaler(_)
+            | Self::SimpleImputer(_)
+            | Self::OrdinalEncoder(_)
+            | Self::OneHotEncoder(_) => false,
         }
     }
 
@@ -39,12 +70,32 @@ impl Transform {
             Self::OrdinalEncoder(_) | Self::OneHotEncoder(_) => true,
             Self::SimpleImputer(op) => op.strategy == ImputeStrategy::MostFrequent,
             Self::StandardScaler(_) | Self::MinMaxScaler(_) => false,
+            Self::Rename(_) | Self::Cast(_) | Self::Concat(_) | Self::RowMax(_) | Self::Drop(_) | Self::Keep(_) => {
+                false
+            }
+        }
+    }
+
+    /// Whether anything of the data goes into it, and not the recipe alone.
+    pub fn is_fitted(&self) -> bool {
+        match self {
+            Self::StandardScaler(_) | Self::MinMaxScaler(_) | Self::OrdinalEncoder(_) | Self::OneHotEncoder(_) => true,
+            Self::SimpleImputer(op) => op.strategy != ImputeStrategy::Constant,
+            Self::Rename(_) | Self::Cast(_) | Self::Concat(_) | Self::RowMax(_) | Self::Drop(_) | Self::Keep(_) => {
+                false
+            }
         }
     }
 
     /// The step's name as a recipe writes it.
     pub fn op(&self) -> &'static str {
         match self {
+            Self::Rename(_) => "rename",
+            Self::Cast(_) => "cast",
+            Self::Concat(_) => "concat",
+            Self::RowMax(_) => "row_max",
+            Self::Drop(_) => "drop",
+            Self::Keep(_) => "keep",
             Self::StandardScaler(_) => "standard_scaler",
             Self::MinMaxScaler(_) => "min_max_scaler",
             Self::SimpleImputer(_) => "simple_imputer",

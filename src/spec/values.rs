@@ -35,13 +35,52 @@ impl OneOrMany {
     }
 }
 
-/// Splits and their shares, in the recipe's order.
+/// Size of a split.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Size {
+    /// Share of all rows.
+    Share(f64),
+    /// Rows, or groups.
+    Count(u64),
+}
+
+/// Splits and their sizes, in the recipe's order: all shares, or all counts.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Sizes(pub Vec<(String, f64)>);
+pub struct Sizes(pub Vec<(String, Size)>);
 
 impl Default for Sizes {
     fn default() -> Self {
-        Self(vec![("train".into(), 0.7), ("test".into(), 0.15), ("val".into(), 0.15)])
+        let share = |(name, share): (&str, f64)| (name.to_string(), Size::Share(share));
+        Self([("train", 0.7), ("test", 0.15), ("val", 0.15)].map(share).into())
+    }
+}
+
+/// A size as it was written.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Written {
+    Integer(u64),
+    Decimal(f64),
+}
+
+impl Sizes {
+    /// Integers are counts, but for a single 1, which is all.
+    fn new(written: Vec<(String, Written)>) -> Result<Self, String> {
+        let integers = written.iter().filter(|(_, size)| matches!(size, Written::Integer(_))).count();
+        let sum = written.iter().fold(0_u64, |sum, (_, size)| match size {
+            Written::Integer(count) => sum.saturating_add(*count),
+            Written::Decimal(_) => sum,
+        });
+        let counts = sum > 1;
+        if counts && integers < written.len() {
+            return Err("sizes are either all decimals, shares, or all integers, rows; these are both".into());
+        }
+        let size = |(name, size)| match size {
+            Written::Integer(count) if counts => (name, Size::Count(count)),
+            Written::Integer(share) => (name, Size::Share(share as f64)),
+            Written::Decimal(share) => (name, Size::Share(share)),
+        };
+        Ok(Self(written.into_iter().map(size).collect()))
     }
 }
 
@@ -51,19 +90,24 @@ impl FromStr for Sizes {
     /// Reads `train=0.7,test=0.3`.
     fn from_str(text: &str) -> Result<Self, String> {
         let pair = |part: &str| {
-            let (name, share) = part.split_once('=').ok_or_else(|| format!("`{part}` is not NAME=SHARE"))?;
-            let share = share.trim().parse().map_err(|_| format!("`{}` is not a number", share.trim()))?;
-            Ok((name.trim().to_string(), share))
+            let (name, size) = part.split_once('=').ok_or_else(|| format!("`{part}` is not NAME=SIZE"))?;
+            let size = size.trim();
+            let integer = size.replace('_', "").parse().map(Written::Integer);
+            let size = integer.or_else(|_| size.parse().map(Written::Decimal));
+            Ok((name.trim().to_string(), size.map_err(|_| format!("`{part}` has no number"))?))
         };
-        text.split(',').map(pair).collect::<Result<_, String>>().map(Self)
+        Self::new(text.split(',').map(pair).collect::<Result<_, String>>()?)
     }
 }
 
 impl Serialize for Sizes {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(Some(self.0.len()))?;
-        for (name, share) in &self.0 {
-            map.serialize_entry(name, share)?;
+        for (name, size) in &self.0 {
+            match size {
+                Size::Share(share) => map.serialize_entry(name, share)?,
+                Size::Count(count) => map.serialize_entry(name, count)?,
+            }
         }
         map.end()
     }
@@ -76,18 +120,18 @@ impl<'de> Deserialize<'de> for Sizes {
             type Value = Sizes;
 
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a table of splits and their shares, as in { train = 0.8, test = 0.2 }")
+                f.write_str("a table of splits and their sizes, as in { train = 0.8, test = 0.2 }")
             }
 
             fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Sizes, A::Error> {
-                let mut sizes = Vec::new();
-                while let Some(entry) = map.next_entry::<String, f64>()? {
+                let mut sizes: Vec<(String, Written)> = Vec::new();
+                while let Some(entry) = map.next_entry::<String, Written>()? {
                     if sizes.iter().any(|(name, _)| *name == entry.0) {
                         return Err(de::Error::custom(format!("split `{}` is named twice", entry.0)));
                     }
                     sizes.push(entry);
                 }
-                Ok(Sizes(sizes))
+                Sizes::new(sizes).map_err(de::Error::custom)
             }
         }
         deserializer.deserialize_map(InOrder)
@@ -100,7 +144,11 @@ impl JsonSchema for Sizes {
     }
 
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        json_schema!({ "type": "object", "additionalProperties": { "type": "number", "exclusiveMinimum": 0, "maximum": 1 } })
+        json_schema!({
+            "type": "object",
+            "additionalProperties": { "type": "number", "exclusiveMinimum": 0 },
+            "description": "Shares that sum to 1, or integers: rows (groups with group_sizes)."
+        })
     }
 }
 

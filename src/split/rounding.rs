@@ -36,8 +36,8 @@ const ONE: u64 = 1_000_000_000_000_000;
 /// How far from 1 the sizes may sum, in units of `10^-DECIMALS`: a billionth.
 const TOLERANCE: u64 = 1_000_000;
 
-/// The most splits: an index fits a byte, and one value of the byte is left for rows in no split.
-pub const MAX_SPLITS: usize = u8::MAX as usize;
+/// The most splits: an index fits a byte, and the values above are left for what else becomes of a row.
+pub const MAX_SPLITS: usize = super::fate::OPEN as usize;
 
 /// The shares of the splits as exact fractions that sum to exactly 1.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -75,9 +75,59 @@ impl Shares {
         Ok(Self::reduced(vec![1; splits]))
     }
 
+    /// As [`Shares::new`], and one more split at the end for what is left.
+    ///
+    /// # Errors
+    /// As [`Shares::new`], for a sum above 1.
+    pub fn with_rest(sizes: &[f64]) -> Result<Self> {
+        check_count(sizes.len() + 1)?;
+        let mut parts = sizes.iter().map(|&size| scaled(size)).collect::<Result<Vec<u64>>>()?;
+        let sum: u64 = parts.iter().sum();
+        if sum >= ONE + TOLERANCE {
+            let sum: f64 = sizes.iter().sum();
+            return Err(Error::Recipe(format!("the sizes of the splits sum to {sum}, which is more than 1")));
+        }
+        // What is off by rounding is no rest.
+        parts.push(if sum + TOLERANCE > ONE { 0 } else { ONE - sum });
+        Ok(Self::reduced(parts))
+    }
+
+    /// Shares that take so many of `whole`, and one more split at the end for the rest, if there may be one.
+    ///
+    /// # Errors
+    /// [`Error::Data`] when the counts do not sum to `whole`, or are more; `what` is what they count.
+    pub fn of_counts(counts: &[u64], whole: u64, rest: bool, what: &str) -> Result<Self> {
+        check_count(counts.len() + 1)?;
+        let sum = counts.iter().fold(0_u64, |sum, count| sum.saturating_add(*count));
+        if sum > whole || (sum < whole && !rest) {
+            let advice =
+                if sum > whole { "ask for fewer" } else { "set split.rest = \"drop\" to leave the others out" };
+            let message = format!("split.sizes ask for {sum} {what}, and there are {whole} to be split; {advice}");
+            return Err(Error::data(crate::error::Site::default(), message));
+        }
+        let mut parts = counts.to_vec();
+        parts.extend(rest.then_some(whole - sum));
+        Ok(Self::reduced(parts))
+    }
+
     /// How many splits there are.
     pub fn splits(&self) -> usize {
         self.parts.len()
+    }
+
+    /// Numerator and denominator of each share.
+    pub fn fractions(&self) -> Vec<(u64, u64)> {
+        self.parts.iter().map(|part| (*part, self.whole.max(1))).collect()
+    }
+
+    /// For each split but the last, the whole part of what it and those before it are to have of `count`.
+    pub fn floors(&self, count: u64) -> Vec<u64> {
+        let whole = u128::from(self.whole.max(1));
+        let cumulated = self.parts.iter().scan(0_u128, |sum, part| {
+            *sum += u128::from(*part);
+            Some((u128::from(count) * *sum / whole) as u64)
+        });
+        cumulated.take(self.parts.len() - 1).collect()
     }
 
     /// `parts` over their sum, in lowest terms.
@@ -91,7 +141,7 @@ impl Shares {
     /// `r_s·rows` as its floor and the rest in units of `1 / whole`.
     fn of(&self, split: usize, rows: u64) -> (u64, u64) {
         let product = u128::from(rows) * u128::from(self.parts[split]);
-        let whole = u128::from(self.whole);
+        let whole = u128::from(self.whole.max(1));
         // Both fit: the floor is at most `rows`, and a remainder is below `whole`.
         ((product / whole) as u64, (product % whole) as u64)
     }

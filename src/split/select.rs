@@ -38,7 +38,7 @@ impl Key {
     /// No key is below it.
     pub(super) const FIRST: Self = Self { hash: 0, position: 0 };
     /// Every row's key is below it.
-    pub(super) const END: Self = Self { hash: u64::MAX, position: u64::MAX };
+    pub const END: Self = Self { hash: u64::MAX, position: u64::MAX };
 
     /// The key as one number of the same order.
     pub(super) fn number(self) -> u128 {
@@ -67,6 +67,11 @@ impl Boundaries {
     /// How many splits there are.
     pub fn splits(&self) -> usize {
         self.splits
+    }
+
+    /// The keys of the rows that open the splits but the first, of a single stratum; [`Key::END`] where none does.
+    pub fn keys(&self) -> &[Key] {
+        &self.upper
     }
 
     /// Bytes that the boundaries take.

@@ -4,16 +4,16 @@ use proptest::prelude::*;
 use tempfile::TempDir;
 use xxhash_rust::xxh3::xxh3_128;
 
-use super::ledger::{BLOCK_ROWS, LedgerReader, LedgerWriter};
+use super::ledger::{BLOCK_ROWS, Layout, LedgerReader, LedgerWriter, Rows, Texts};
 use super::record::SideFile;
 use crate::disk::Disk;
 use crate::error::{Error, Result};
 
 fn write(dir: &Path, codes: &[u32], hashes: &[u64], step: usize) -> (PathBuf, SideFile) {
     let path = dir.join("one.ledger");
-    let mut writer = LedgerWriter::create(&Disk::default(), &path).unwrap();
+    let mut writer = LedgerWriter::create(&Disk::default(), &path, Layout::default()).unwrap();
     for (codes, hashes) in codes.chunks(step).zip(hashes.chunks(step)) {
-        writer.append(codes, hashes).unwrap();
+        writer.append(Rows::plain(codes, hashes)).unwrap();
     }
     assert_eq!(writer.rows(), codes.len() as u64);
     let sealed = writer.seal().unwrap().into_file().publish().unwrap();
@@ -26,9 +26,9 @@ fn read(path: &Path, file: &SideFile, rows: usize) -> Result<(Vec<u32>, Vec<u64>
     let mut reader = LedgerReader::open(&Disk::default(), path, file, rows as u64)?;
     while let Some(block) = reader.next_block()? {
         assert_eq!(block.first_row, codes.len() as u64);
-        assert!(block.codes.len() <= BLOCK_ROWS);
-        codes.extend_from_slice(block.codes);
-        hashes.extend_from_slice(block.hashes);
+        assert!(block.rows.codes.len() <= BLOCK_ROWS);
+        codes.extend_from_slice(block.rows.codes);
+        hashes.extend_from_slice(block.rows.hashes);
     }
     assert_eq!(reader.next_block()?, None);
     Ok((codes, hashes))
@@ -117,11 +117,72 @@ fn another_ledger_or_row_count_is_not_the_recorded_one() {
 #[test]
 fn an_unsealed_ledger_leaves_nothing() {
     let dir = TempDir::new().unwrap();
-    let mut writer = LedgerWriter::create(&Disk::default(), &dir.path().join("one.ledger")).unwrap();
-    writer.append(&[1], &[2]).unwrap();
+    let mut writer = LedgerWriter::create(&Disk::default(), &dir.path().join("one.ledger"), Layout::default()).unwrap();
+    writer.append(Rows::plain(&[1], &[2])).unwrap();
     assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 1);
     drop(writer);
     assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 0);
+}
+
+/// Rows of two words and a text each, as (code, hash, words, text).
+type WideRow = (u32, u64, (u64, u64), Vec<u8>);
+
+fn write_wide(dir: &Path, rows: &[WideRow], step: usize) -> (PathBuf, SideFile) {
+    let path = dir.join("wide.ledger");
+    let layout = Layout { words: 2, texts: true };
+    let mut writer = LedgerWriter::create(&Disk::default(), &path, layout).unwrap();
+    for rows in rows.chunks(step) {
+        let codes: Vec<u32> = rows.iter().map(|row| row.0).collect();
+        let hashes: Vec<u64> = rows.iter().map(|row| row.1).collect();
+        let words = [rows.iter().map(|row| row.2.0).collect(), rows.iter().map(|row| row.2.1).collect()];
+        let bytes: Vec<u8> = rows.iter().flat_map(|row| row.3.clone()).collect();
+        let ends: Vec<usize> = rows
+            .iter()
+            .scan(0, |end, row| {
+                *end += row.3.len();
+                Some(*end)
+            })
+            .collect();
+        let texts = Texts { ends: &ends, bytes: &bytes };
+        writer.append(Rows { codes: &codes, hashes: &hashes, words: &words, texts }).unwrap();
+    }
+    let sealed = writer.seal().unwrap().into_file().publish().unwrap();
+    (path, SideFile::of("wide.ledger".to_string(), &sealed))
+}
+
+fn read_wide(path: &Path, file: &SideFile, rows: usize) -> Result<Vec<WideRow>> {
+    let mut found = Vec::new();
+    let mut reader = LedgerReader::open(&Disk::default(), path, file, rows as u64)?;
+    while let Some(block) = reader.next_block()? {
+        let rows = block.rows;
+        found.extend((0..rows.codes.len()).map(|row| {
+            let words = (rows.words[0][row], rows.words[1][row]);
+            (rows.codes[row], rows.hashes[row], words, rows.texts.get(row).to_vec())
+        }));
+    }
+    Ok(found)
+}
+
+#[test]
+fn the_bytes_of_a_ledger_with_words_and_texts_are_frozen() {
+    let dir = TempDir::new().unwrap();
+    let rows = [(1, 3, (5, 6), b"ab".to_vec()), (2, 4, (7, 8), b"".to_vec())];
+    let (path, _) = write_wide(dir.path(), &rows, 1);
+    let bytes = std::fs::read(path).unwrap();
+    assert_eq!(bytes[..16], *b"2PSL\x02\0\x02\x01\x02\0\0\0\x01\0\0\0");
+    assert_eq!(bytes.len(), 8 + 32 + 2 * (1 + 8 + 16 + 4) + 2 + 32);
+    let hash = format!("{:032x}", xxh3_128(&bytes));
+    assert_eq!(hash, "a42203c6fbcaab1889e848d660a08351");
+}
+
+#[test]
+fn long_texts_end_a_block_early_and_come_back() {
+    let rows: Vec<WideRow> = (0..20_u8).map(|row| (0, u64::from(row), (1, 2), vec![row; 1 << 19])).collect();
+    let dir = TempDir::new().unwrap();
+    let (path, file) = write_wide(dir.path(), &rows, 7);
+    assert_eq!(read_wide(&path, &file, 20).unwrap(), rows);
+    let (_, other) = write_wide(dir.path(), &rows, 1);
+    assert_eq!(file, other);
 }
 
 proptest! {
@@ -138,5 +199,27 @@ proptest! {
         prop_assert_eq!(read(&path, &file, codes.len()).unwrap(), (codes.clone(), hashes.clone()));
         let (_, whole) = write(dir.path(), &codes, &hashes, 1000);
         prop_assert_eq!(file, whole);
+    }
+
+    #[test]
+    fn words_and_texts_come_back_and_damage_is_seen(
+        rows in prop::collection::vec(
+            (0_u32..300, any::<u64>(), any::<(u64, u64)>(), prop::collection::vec(any::<u8>(), 0..9)),
+            0..60,
+        ),
+        step in 1_usize..70,
+        at in any::<prop::sample::Index>(),
+    ) {
+        let dir = TempDir::new().unwrap();
+        let (path, file) = write_wide(dir.path(), &rows, step);
+        prop_assert_eq!(&read_wide(&path, &file, rows.len()).unwrap(), &rows);
+        let (_, whole) = write_wide(dir.path(), &rows, 1000);
+        prop_assert_eq!(&file, &whole);
+        let mut bytes = std::fs::read(&path).unwrap();
+        let at = at.index(bytes.len());
+        bytes[at] ^= 0x41;
+        std::fs::write(&path, &bytes).unwrap();
+        let recorded = SideFile { path: String::new(), bytes: bytes.len() as u64, xxh3: xxh3_128(&bytes) };
+        prop_assert!(is_damage(&read_wide(&path, &recorded, rows.len())), "flipped at {}", at);
     }
 }

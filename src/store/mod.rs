@@ -40,15 +40,15 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use xxhash_rust::xxh3::xxh3_128;
 
+use self::layout::{Found, LEDGER, LOCK, PLAN, SHARDS, SUMMARY};
 use crate::disk::{AppendFile, Disk};
 use crate::error::{Error, Result, Site};
 use frame::Kind;
-use layout::{Found, LEDGER, LOCK, PLAN, SHARDS, SUMMARY};
 use lock::Lock;
 use log::Log;
 use record::{Event, ShardHeader};
 
-pub use ledger::{LEDGER_BUFFER_BYTES, LedgerBlock, LedgerReader, LedgerWriter, SealedLedger};
+pub use ledger::{Layout, LedgerBlock, LedgerReader, LedgerWriter, SealedLedger};
 pub use record::{Identity, PartRecord, ShardRecord, ShardStamp, SideFile};
 pub use recover::Recovery;
 
@@ -158,7 +158,7 @@ impl StateStore {
     ///
     /// # Errors
     /// [`Error::Io`], and [`Error::Data`] for a name of more than 8192 bytes.
-    pub fn create_ledger(&self, name: &str) -> Result<LedgerWriter> {
+    pub fn create_ledger(&self, name: &str, layout: Layout) -> Result<LedgerWriter> {
         if name.len() > MAX_NAME_BYTES {
             let start: String = name.chars().take(80).collect();
             return Err(Error::data(
@@ -167,7 +167,8 @@ impl StateStore {
             ));
         }
         let serial = self.next_serial.fetch_add(1, Ordering::Relaxed);
-        LedgerWriter::create(&self.disk, &self.path.join(format!("{}.{LEDGER}", layout::shard_file_stem(serial, name))))
+        let path = self.path.join(format!("{}.{LEDGER}", layout::shard_file_stem(serial, name)));
+        LedgerWriter::create(&self.disk, &path, layout)
     }
 
     /// Commits a shard: when this returns it is scanned, whatever happens next. A record of the same name is superseded,

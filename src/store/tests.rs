@@ -7,6 +7,7 @@ use std::time::Duration;
 use tempfile::TempDir;
 
 use super::frame::{self, Kind};
+use super::ledger::{Layout, Rows};
 use super::{Identity, Opened, PartRecord, ShardRecord, ShardStamp, StateStore};
 use crate::disk::Disk;
 use crate::error::{Error, Result};
@@ -53,8 +54,8 @@ pub(super) fn existing(path: &Path) -> StateStore {
 /// A shard whose summary is its name and whose ledger has as many rows as the name has bytes.
 pub(super) fn commit(store: &StateStore, name: &str) -> ShardRecord {
     let rows = name.len();
-    let mut ledger = store.create_ledger(name).unwrap();
-    ledger.append(&vec![7; rows], &vec![u64::MAX; rows]).unwrap();
+    let mut ledger = store.create_ledger(name, Layout::default()).unwrap();
+    ledger.append(Rows::plain(&vec![7; rows], &vec![u64::MAX; rows])).unwrap();
     let summary = frame::encode(Kind::Summary, name).unwrap();
     store.commit_shard(stamp(name), &summary, ledger.seal().unwrap()).unwrap()
 }
@@ -67,7 +68,7 @@ pub(super) fn assert_intact(store: &StateStore, names: &[&str]) {
         assert_eq!(store.read_summary::<String>(&record).unwrap(), record.stamp.name);
         let mut ledger = store.open_ledger(&record).unwrap();
         let block = ledger.next_block().unwrap().unwrap();
-        assert_eq!((block.codes.len(), block.codes[0]), (record.stamp.name.len(), 7));
+        assert_eq!((block.rows.codes.len(), block.rows.codes[0]), (record.stamp.name.len(), 7));
         assert_eq!(ledger.next_block().unwrap(), None);
     }
 }
@@ -405,7 +406,7 @@ fn a_name_of_any_length_is_committed_or_refused_at_once() {
     };
     let name: String = (0..8192).map(|_| letter()).collect();
     commit(&store, &name);
-    assert!(matches!(store.create_ledger(&(name.clone() + "x")), Err(Error::Data { .. })));
+    assert!(matches!(store.create_ledger(&(name.clone() + "x"), Layout::default()), Err(Error::Data { .. })));
     drop(store);
     assert_intact(&existing(dir.path()), &[&name]);
 }
@@ -415,7 +416,7 @@ fn a_name_of_any_length_is_committed_or_refused_at_once() {
 fn a_ledger_is_committed_for_its_own_shard_only() {
     let dir = TempDir::new().unwrap();
     let store = fresh(dir.path());
-    let ledger = store.create_ledger("a").unwrap().seal().unwrap();
+    let ledger = store.create_ledger("a", Layout::default()).unwrap().seal().unwrap();
     let _ = store.commit_shard(stamp("b"), &frame::encode(Kind::Summary, "b").unwrap(), ledger);
 }
 

@@ -78,6 +78,13 @@ impl<'a> Column<'a> {
             Transform::SimpleImputer(op) => return self.impute(op),
             Transform::OrdinalEncoder(op) => self.ordinal(op)?,
             Transform::OneHotEncoder(op) => self.one_hot(op)?,
+            // Its columns are made already.
+            Transform::Rename(_)
+            | Transform::Cast(_)
+            | Transform::Concat(_)
+            | Transform::RowMax(_)
+            | Transform::Drop(_)
+            | Transform::Keep(_) => return Ok(false),
         };
         self.last = op;
         Ok(with_indicator)

@@ -5,7 +5,7 @@ use arrow::datatypes::{DataType, Schema};
 use super::column::Column;
 use super::{Lane, OutputColumn, Pipeline, check, resolve};
 use crate::error::{Error, Result};
-use crate::schema::{is_number, position};
+use crate::schema::{is_hidden, is_number, position};
 use crate::spec::Recipe;
 use crate::state::ColumnState;
 
@@ -31,7 +31,7 @@ pub fn needs(recipe: &Recipe, schema: &Schema) -> Result<Vec<Need>> {
             columns.into_iter().for_each(|at| needs[at] = Need::Vocabulary);
         }
     }
-    if let Some(at) = mapped_label(recipe, schema)? {
+    if let Some(at) = mapped_label(recipe, schema)?.filter(|at| !is_hidden(schema.field(*at))) {
         needs[at] = Need::Vocabulary;
     }
     Ok(needs)
@@ -75,20 +75,22 @@ pub fn fit(recipe: &Recipe, schema: &Schema, states: &[&ColumnState]) -> Result<
         .collect();
     let mut indicators = Vec::new();
     for (transform, selected) in recipe.transform.iter().zip(selected) {
+        // None of a structural step: its columns are there.
         for at in selected {
             if columns[at].add(transform, recipe.output.float)? {
                 indicators.push(at);
             }
         }
     }
-    if let Some(at) = mapped_label(recipe, schema)? {
+    if let Some(at) = mapped_label(recipe, schema)?.filter(|at| !is_hidden(schema.field(*at))) {
         columns[at].map_label()?;
     }
-    pipeline(columns, indicators)
+    pipeline(schema, columns, indicators)
 }
 
-/// Lanes and output columns, in their order.
-fn pipeline(columns: Vec<Column<'_>>, indicators: Vec<usize>) -> Result<Pipeline> {
+/// Lanes and output columns, in their order. Hidden columns, which are the last, have none.
+fn pipeline(schema: &Schema, mut columns: Vec<Column<'_>>, indicators: Vec<usize>) -> Result<Pipeline> {
+    columns.truncate(schema.fields().iter().take_while(|field| !is_hidden(field)).count());
     let mut output = Vec::new();
     let mut next_slot = Vec::with_capacity(columns.len());
     for (lane, column) in columns.iter().enumerate() {

@@ -30,7 +30,7 @@ pub mod ordinal;
 mod parameters;
 mod run;
 pub mod scale;
-mod select;
+pub(crate) mod select;
 mod type_name;
 
 #[cfg(test)]
@@ -51,12 +51,12 @@ pub use run::LaneRun;
 pub use scale::Scale;
 pub use select::resolve;
 
-use crate::error::Result;
+use crate::error::{Error, Result};
 
 /// All fitted transforms of a job.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Pipeline {
-    /// One per input column, in the schema's order.
+    /// One per input column, in the schema's order; another at the end for the column of folds.
     pub lanes: Vec<Lane>,
     /// The columns that come out: in the order of the input, one-hot columns in place of their column, and at the end the
     /// indicators of missing values, by transform, then by column.
@@ -87,13 +87,15 @@ pub enum Step {
     OneHot(OneHot),
     /// The mapping of a label that is not numeric.
     Label(LabelMap),
+    /// The fold of the row, whatever the column holds.
+    Fold,
 }
 
 impl Step {
     /// Whether its tables are of one length, as a fit makes them.
     pub fn is_consistent(&self) -> bool {
         match self {
-            Self::Scale(_) | Self::Impute(_) => true,
+            Self::Scale(_) | Self::Impute(_) | Self::Fold => true,
             Self::Ordinal(step) => step.map.is_consistent(),
             Self::OneHot(step) => step.map.is_consistent() && step.codes >= 1,
             Self::Label(step) => step.map.is_consistent(),
@@ -121,9 +123,30 @@ impl Pipeline {
         let field = |column: &OutputColumn| Field::new(&column.name, column.data_type.clone(), true);
         Schema::new(self.output.iter().map(field).collect::<Vec<_>>())
     }
+
+    /// One more column at the end, with the fold of each row.
+    ///
+    /// # Errors
+    /// [`Error::Recipe`] when there is a column of that name.
+    pub fn add_fold_column(&mut self, name: &str) -> Result<()> {
+        if self.output.iter().any(|column| column.name == name) {
+            let message =
+                format!("split.fold_column = \"{name}\": the output has a column of that name; choose another");
+            return Err(Error::Recipe(message));
+        }
+        let (name, lane) = (name.to_string(), self.lanes.len());
+        self.output.push(OutputColumn { name: name.clone(), data_type: DataType::Int32, lane, slot: 0 });
+        self.lanes.push(Lane { input: 0, name, steps: vec![Step::Fold] });
+        Ok(())
+    }
 }
 
 impl Lane {
+    /// Whether it numbers folds, and looks at no column.
+    pub fn is_fold(&self) -> bool {
+        matches!(self.steps.as_slice(), [Step::Fold])
+    }
+
     /// How many arrays [`Lane::apply`] gives.
     pub fn slots(&self) -> usize {
         let own = self.steps.iter().find_map(|step| match step {
@@ -165,6 +188,7 @@ impl Lane {
                 Step::Ordinal(step) => vec![step.apply(array)?],
                 Step::OneHot(step) => step.apply(array)?,
                 Step::Label(step) => vec![step.apply(array)?],
+                Step::Fold => return Err(Error::failed("numbering folds", "a fold is of a row, not of a value")),
             };
         }
         columns.append(&mut indicators);

@@ -1,24 +1,44 @@
 //! Checks of a transform's parameters that need no data.
 
+use regex::Regex;
+
 use crate::error::{Error, Result};
-use crate::spec::{Frequency, ImputeStrategy, OrdinalUnknown, Recipe, Transform};
+use crate::spec::{Concat, Frequency, ImputeStrategy, OrdinalUnknown, Recipe, Rename, RowMax, Transform};
 
 /// Refuses parameters that scikit-learn refuses: its names, its limits.
 ///
 /// # Errors
 /// [`Error::Recipe`] that names the transform and the parameter.
 pub fn check(recipe: &Recipe) -> Result<()> {
+    let refuse = |at: usize, message: String| {
+        Error::Recipe(format!("transform {} ({}): {message}", at + 1, recipe.transform[at].op()))
+    };
+    let fitted = recipe.transform.iter().position(|transform| !transform.is_structural());
     recipe.transform.iter().enumerate().try_for_each(|(at, transform)| {
-        parameters(transform)
-            .map_err(|message| Error::Recipe(format!("transform {} ({}): {message}", at + 1, transform.op())))
+        if let Some(fitted) = fitted.filter(|fitted| *fitted < at && transform.is_structural()) {
+            let op = recipe.transform[fitted].op();
+            let message = format!(
+                "it makes the columns that are split and fitted; move it up, before transform {} ({op})",
+                fitted + 1
+            );
+            return Err(refuse(at, message));
+        }
+        parameters(transform).map_err(|message| refuse(at, message))
     })
 }
 
 fn parameters(transform: &Transform) -> Result<(), String> {
-    if transform.columns().as_slice().is_empty() {
+    if transform.columns().as_slice().is_empty() && !matches!(transform, Transform::Rename(_)) {
         return Err("columns names none".to_string());
     }
     match transform {
+        Transform::Rename(op) => rename(op),
+        Transform::Concat(Concat { into, .. }) | Transform::RowMax(RowMax { into, .. }) if into.is_empty() => {
+            Err("into is empty: name the column".to_string())
+        }
+        Transform::Cast(_) | Transform::Concat(_) | Transform::RowMax(_) | Transform::Drop(_) | Transform::Keep(_) => {
+            Ok(())
+        }
         Transform::StandardScaler(_) => Ok(()),
         Transform::SimpleImputer(op) if op.fill_value.is_some() && op.strategy != ImputeStrategy::Constant => {
             Err("fill_value goes with strategy = \"constant\"".to_string())
@@ -45,6 +65,23 @@ fn parameters(transform: &Transform) -> Result<(), String> {
         }
         Transform::OneHotEncoder(op) => infrequent(op.min_frequency, op.max_categories),
     }
+}
+
+fn rename(op: &Rename) -> Result<(), String> {
+    let message = match (&op.pattern, &op.replacement) {
+        (None, None) if op.names.is_empty() => "give names = { old = \"new\" }, or pattern and replacement",
+        (Some(_), Some(_)) if !op.names.is_empty() => "names and pattern do not go together: write two steps",
+        (None, None) if !op.columns.as_slice().is_empty() => "columns goes with pattern; names has its own",
+        (None, Some(_)) => "replacement needs a pattern",
+        (Some(_), None) => "pattern needs a replacement, which may be empty",
+        (Some(pattern), Some(_)) => {
+            return Regex::new(pattern)
+                .map(drop)
+                .map_err(|e| format!("pattern = \"{pattern}\" is not a regular expression: {e}"));
+        }
+        (None, None) => return Ok(()),
+    };
+    Err(message.to_string())
 }
 
 fn infrequent(min_frequency: Option<Frequency>, max_categories: Option<usize>) -> Result<(), String> {

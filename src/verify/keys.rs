@@ -24,8 +24,7 @@ const SPLIT_BITS: u32 = 8;
 /// The key columns' positions when their values are the input's, or why they are not.
 fn key_columns(job: &Subject<'_>, key: &OneOrMany) -> std::result::Result<Vec<usize>, String> {
     let column = |name: &String| {
-        let at = untouched(job, name)
-            .ok_or_else(|| format!("the parts do not hold `{name}` as it was read: a transform works on it"))?;
+        let at = untouched(job, name)?;
         if !PartFormat::reads_back(job.recipe, &job.types[at]) {
             return Err(format!("`{name}` is {}, which text parts do not give back exactly", job.types[at]));
         }

@@ -137,8 +137,7 @@ fn column<'a>(job: &'a Subject<'a>, name: &str, strata: &[&str]) -> std::result:
     {
         return Ok(Column { at, classes: Some(classes) });
     }
-    let at = untouched(job, name)
-        .ok_or_else(|| format!("the parts do not hold `{name}` as it was read: a transform works on it"))?;
+    let at = untouched(job, name)?;
     let data_type = &job.types[at];
     if !PartFormat::reads_back(job.recipe, data_type) {
         return Err(format!("`{name}` is {data_type}, which text parts do not give back exactly"));

@@ -8,14 +8,21 @@ use super::Subject;
 use crate::schema::{is_number, is_time};
 use crate::spec::{FloatType, ImputeStrategy, OneOrMany, Recipe, Transform};
 
-/// The position of column `name` in the output, when its values are the input's.
-pub(super) fn untouched(job: &Subject<'_>, name: &str) -> Option<usize> {
-    let at = job.column(name)?;
+/// The position of column `name` in the output, when its values are the input's; else why they say nothing.
+pub(super) fn untouched(job: &Subject<'_>, name: &str) -> Result<usize, String> {
+    let at = job.column(name).ok_or_else(|| format!("`{name}` is not among the output's columns"))?;
     let touched = job.recipe.transform.iter().any(|step| may_touch(step, job.recipe, name, &job.types[at]));
-    (!touched).then_some(at)
+    match touched {
+        true => Err(format!("the parts do not hold `{name}` as it was read: a transform works on it")),
+        false => Ok(at),
+    }
 }
 
 fn may_touch(step: &Transform, recipe: &Recipe, name: &str, data_type: &DataType) -> bool {
+    // Names and values are those after the structural steps, for the split as for the output.
+    if step.is_structural() {
+        return false;
+    }
     let label = recipe.label.iter().map(|label| &label.column);
     let key = recipe.split.key.iter().flat_map(OneOrMany::as_slice);
     let reserved = label.chain(key).any(|column| column == name);
@@ -53,5 +60,11 @@ fn may_leave(step: &Transform, recipe: &Recipe, class: &str, data_type: &DataTyp
         Transform::OrdinalEncoder(_) => *data_type == DataType::Int32,
         // Its columns have names of their own.
         Transform::OneHotEncoder(_) => false,
+        Transform::Rename(_)
+        | Transform::Cast(_)
+        | Transform::Concat(_)
+        | Transform::RowMax(_)
+        | Transform::Drop(_)
+        | Transform::Keep(_) => false,
     }
 }

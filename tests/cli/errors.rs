@@ -25,13 +25,44 @@ fn an_unknown_key_is_refused_with_the_nearest_one() {
 #[test]
 fn what_is_not_available_yet_says_so() {
     let job = Job::new();
-    for set in ["dedupe.key=id", "split.kind=grouped", "split.groups=id", "fit.rows=train"] {
+    for set in ["input.bad_rows=skip", "input.bad_shards=skip"] {
         job.fails(&["run", "-i", "data", "--set", set], 2, &["not available yet"]);
     }
-    job.write("op.toml", "[input]\npath = \"data\"\n[[transform]]\nop = \"rename\"\ncolumns = \"id\"\n");
-    job.fails(&["run", "op.toml"], 2, &["`rename`".trim_matches('`'), "not available yet"]);
     job.fails(&["apply", "--state", "s"], 2, &["`twopass apply` is not available yet"]);
     job.fails(&["job", "tabular-preprocessing"], 2, &["not available yet"]);
+}
+
+#[test]
+fn a_split_that_lacks_a_key_or_has_one_too_many_says_which() {
+    let job = Job::new();
+    let refused = |sets: &[&str], wanted: &[&str]| {
+        let mut args = vec!["run", "-i", "data"];
+        sets.iter().for_each(|set| args.extend(["--set", set]));
+        job.fails(&args, 2, wanted);
+    };
+    refused(&["split.kind=grouped"], &["needs split.groups"]);
+    refused(&["split.kind=stratified_grouped", "split.groups=id"], &["needs split.stratify or label.column"]);
+    refused(&["split.kind=temporal"], &["needs split.time"]);
+    refused(&["split.kind=temporal", "split.time=t"], &["needs split.cutoff"]);
+    refused(&["split.kind=temporal", "split.time=t", "split.cutoff=\"soon\""], &["split.cutoff", "soon", "2024-11-01"]);
+    refused(
+        &["split.kind=temporal", "split.time=t", "split.cutoff=\"2024-11-01\"", "split.gap=\"7\""],
+        &["split.gap", "36h"],
+    );
+    refused(
+        &["split.kind=temporal", "split.time=t", "split.cutoff=3", "split.groups=id", "split.oot_exclude=[\"x\"]"],
+        &["split.oot_exclude names `x`"],
+    );
+    refused(&["split.kind=random", "split.groups=id"], &["split.groups goes with", "\"random\""]);
+    refused(&["split.kind=random", "split.time=t"], &["split.time goes with"]);
+    refused(&["split.kind=kfold", "split.folds=1"], &["split.folds = 1"]);
+    refused(&["split.kind=kfold", "split.sizes={a=0.5,b=0.5}"], &["split.sizes goes with"]);
+    refused(&["split.kind=random", "split.sizes={a=0.5,b=7}"], &["both"]);
+    refused(&["split.kind=random", "split.sizes={a=0.5,b=0.2}"], &["split.sizes sum to", "rest"]);
+    refused(&["split.rest=drop"], &["split.rest goes with"]);
+    refused(&["dedupe.key=[]"], &["dedupe.key names no column"]);
+    refused(&["dedupe.key=id", "dedupe.keep=best"], &["dedupe", "best"]);
+    refused(&["fit.rows=train"], &["fit.rows", "split of that name"]);
 }
 
 #[test]
@@ -69,6 +100,50 @@ fn a_missing_column_lists_those_that_are_there() {
         );
     }
     job.fails(&["run", "-i", "data", "--split", "random", "--key", "idd"], 3, &["'idd'", "did you mean `id`?"]);
+}
+
+#[test]
+fn a_step_that_cannot_make_its_columns_is_refused() {
+    let job = Job::new();
+    let refused: &[(&str, i32, &[&str])] = &[
+        (r#"{ op = "rename", names = { idd = "x" } }"#, 3, &["column of rename 'idd'", "did you mean `id`?"]),
+        (r#"{ op = "rename", names = { id = "city" } }"#, 2, &["`id` and `city` would both be named `city`"]),
+        (r#"{ op = "rename", pattern = "(", replacement = "" }"#, 2, &["transform 1 (rename)", "regular expression"]),
+        (r#"{ op = "rename", pattern = "a" }"#, 2, &["transform 1 (rename)", "replacement"]),
+        (r#"{ op = "rename" }"#, 2, &["names = { old = \"new\" }"]),
+        (r#"{ op = "rename", pattern = "^.*$", replacement = "" }"#, 2, &["column `id` would have no name"]),
+        (
+            r#"{ op = "cast", columns = "city", to = "int32" }"#,
+            3,
+            &["row 0, column `city`", "Int32", "errors = \"null\""],
+        ),
+        (r#"{ op = "cast", columns = "citty", to = "int32" }"#, 3, &["column of cast 'citty'", "did you mean `city`?"]),
+        (r#"{ op = "cast", columns = "id", to = "date", errors = "null" }"#, 2, &["column `id` is Int64", "Date32"]),
+        (r#"{ op = "concat", columns = "x*", into = "y" }"#, 2, &["concat: the glob `x*` matches no column"]),
+        (r#"{ op = "concat", columns = "city", into = "" }"#, 2, &["transform 1 (concat): into is empty"]),
+        (r#"{ op = "row_max", columns = ["id", "city"], into = "y" }"#, 2, &["row_max into `y`", "`city` is Utf8"]),
+        (r#"{ op = "drop", columns = ["id", "amount", "city", "label"] }"#, 2, &["drop: no column is left"]),
+        (
+            r#"{ op = "drop", columns = "city" }, { op = "cast", columns = "city", to = "string" }"#,
+            3,
+            &["'city' not found"],
+        ),
+        (r#"{ op = "keep", columns = "city" }, { op = "one_hot_encoder", columns = "id" }"#, 3, &["'id' not found"]),
+        (
+            r#"{ op = "standard_scaler", columns = "id" }, { op = "drop", columns = "city" }"#,
+            2,
+            &["transform 2 (drop)", "move it up, before transform 1 (standard_scaler)"],
+        ),
+    ];
+    for (steps, code, words) in refused {
+        job.fails(&["run", "-i", "data", "-o", "derived", "--set", &format!("transform=[{steps}]")], *code, words);
+    }
+    let set = r#"transform=[{ op = "drop", columns = "id" }, { op = "min_max_scaler", columns = "id" }]"#;
+    job.fails(
+        &["check", "-i", "data", "--split", "random", "--key", "id", "--set", set],
+        2,
+        &["`id` was dropped by a step"],
+    );
 }
 
 #[test]

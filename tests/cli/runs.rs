@@ -121,7 +121,7 @@ fn flags_are_stronger_than_the_recipe() {
         .json();
     assert_eq!(
         summary["splits"]["a"],
-        serde_json::json!({ "rows": 150, "parts": 1, "strata": { "no": 120, "yes": 30 } })
+        serde_json::json!({ "rows": 150, "groups": null, "parts": 1, "strata": { "no": 120, "yes": 30 } })
     );
     assert!(job.path("elsewhere/b/part-00000.parquet").exists() && !job.path("out").exists());
 }

@@ -153,8 +153,8 @@ fn a_damaged_ledger_is_damage_or_rows() {
             let mut reader = LedgerReader::open(&Disk::default(), &path, &expected, *rows)?;
             let mut read = 0;
             while let Some(block) = reader.next_block()? {
-                assert_eq!((block.first_row, block.codes.len()), (read, block.hashes.len()));
-                read += block.codes.len() as u64;
+                assert_eq!((block.first_row, block.rows.codes.len()), (read, block.rows.hashes.len()));
+                read += block.rows.codes.len() as u64;
             }
             Ok(read)
         };

@@ -119,7 +119,8 @@ fn a_state_of_sound_records_with_damaged_content_is_read_or_refused() {
                 return;
             };
             let known = store.shard_records().remove(0);
-            let ledger = store.create_ledger(&known.stamp.name).unwrap().seal().unwrap();
+            let ledger =
+                store.create_ledger(&known.stamp.name, twopass::store::Layout::default()).unwrap().seal().unwrap();
             store.commit_shard(known.stamp, &summary, ledger).unwrap();
         }
         drop(store);

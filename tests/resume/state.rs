@@ -85,6 +85,10 @@ fn what_a_state_lacks_is_said_and_scanned_again() {
         ("the label", vec![("label.column", json!("flag"))]),
         ("strata of column `flag`", vec![("split.stratify", json!(["label", "flag"]))]),
         ("input.schema", vec![("input.schema", json!({ "city": "string" }))]),
+        (
+            "the columns are not made by the rename, cast, concat, row_max, drop and keep of the state",
+            vec![("transform", json!([{ "columns": "amount", "op": "cast", "to": "float32" }]))],
+        ),
     ];
     for (words, changes) in changes {
         let place = Place::new();
