@@ -350,7 +350,11 @@ pub fn shard(
         skipped.extend(more);
         let held: usize = columns.iter().map(ColumnSummary::heap_bytes).sum::<usize>() + skipped_bytes;
         if !reservation.try_resize(held as u64) {
-            return Err(too_many_values(engine, collect, &columns, held));
+            // What is kept is the first to go.
+            cached = None;
+            if !(kept_bytes.try_resize(0) && reservation.try_resize(held as u64)) {
+                return Err(too_many_values(engine, collect, &columns, held));
+            }
         }
         let mut by_chunk = transpose(parts, chunks.len());
         for (chunk, parts) in chunks.iter().zip(&mut by_chunk) {
