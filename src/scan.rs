@@ -268,6 +268,8 @@ pub struct ShardSummary {
     pub missing_label: u64,
     /// Records that were left out.
     pub skipped: Vec<Skipped>,
+    /// How many more there are.
+    pub untold: u64,
     /// What it was scanned for.
     pub basis: Basis,
     /// XXH3-128 of a text shard's file.
@@ -382,8 +384,14 @@ pub fn shard(
     let crowded = keep && cached.is_none();
     let learned = summary(opened, (collect, basis), rows, &columns)?;
     skipped.extend(windows.take_skipped());
-    let summary =
-        ShardSummary { missing_label, skipped, content: windows.content(), strata: rows_of.strata.finish(), ..learned };
+    let summary = ShardSummary {
+        missing_label,
+        skipped,
+        untold: windows.untold(),
+        content: windows.content(),
+        strata: rows_of.strata.finish(),
+        ..learned
+    };
     Ok(Outcome::Done { summary: Box::new(summary), columns, cached, crowded })
 }
 
@@ -399,6 +407,7 @@ fn summary(
         rows,
         missing_label: 0,
         skipped: Vec::new(),
+        untold: 0,
         basis: basis.clone(),
         content: None,
         fields: opened.fields().iter().map(|(name, data_type)| (name.clone(), data_type.to_string())).collect(),

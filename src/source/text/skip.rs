@@ -42,6 +42,9 @@ impl Skipped {
     }
 }
 
+/// Records of a shard that are told one by one; of more only the number is.
+pub const MOST_TOLD: usize = 100_000;
+
 /// Why a record cannot be read.
 #[derive(Debug)]
 pub(super) struct Fault {
@@ -74,16 +77,22 @@ pub(super) struct Skips<'b> {
     /// A place whose line is known.
     known: (usize, u64),
     skipped: Vec<Skipped>,
+    /// How many more there are.
+    untold: u64,
 }
 
 impl<'b> Skips<'b> {
     pub(super) fn new(block: &'b Block, forced: Vec<(usize, DataType, String)>, broken: Vec<Fault>) -> Self {
         let known = (0, block.first_line);
-        Self { block, forced, broken: broken.into_iter().peekable(), known, skipped: Vec::new() }
+        Self { block, forced, broken: broken.into_iter().peekable(), known, skipped: Vec::new(), untold: 0 }
     }
 
     /// Leaves out the record at fault.
     pub(super) fn skip(&mut self, fault: Fault) {
+        if self.skipped.len() == MOST_TOLD {
+            self.untold += 1;
+            return;
+        }
         let (at, line) = self.known;
         let line =
             if fault.at >= at { line + self.block.lines_between(at, fault.at) } else { self.block.line_of(fault.at) };
@@ -118,9 +127,9 @@ impl<'b> Skips<'b> {
         true
     }
 
-    /// What was left out, in the order of the records.
-    pub(super) fn finish(self) -> Vec<Skipped> {
-        self.skipped
+    /// What was left out, in the order of the records, and how much more.
+    pub(super) fn finish(self) -> (Vec<Skipped>, u64) {
+        (self.skipped, self.untold)
     }
 }
 
