@@ -19,7 +19,7 @@ pub struct Basis {
     /// not the default; where it derives columns, hashes of how these are made and of the types that they are made of.
     pub reading: String,
     /// Of the columns that the ledger is made of: hashes of how the recipe derives them and of the types they are made of.
-    pub keys: (u128, u128),
+    pub keys: (String, String),
     /// Whether no other columns were read.
     pub keys_only: bool,
     /// Whether there is a ledger of the rows.
@@ -43,7 +43,7 @@ pub struct Basis {
     /// Columns whose values are kept, in the schema's order.
     pub vocabularies: Vec<String>,
     /// Which rows and columns there are further statistics of, to be fitted on, where these are not all rows; a hash.
-    pub fitted: Option<u128>,
+    pub fitted: Option<String>,
 }
 
 /// Why results do not serve.
@@ -99,11 +99,12 @@ impl Basis {
             collect.needs[*at] != VocabularyNeed::Count && has_values(collect.schema.field(*at).data_type())
         };
         let is_key = |name: &str| collect.key_names().any(|key| key == name);
+        let keys = collect.derived.only(is_key).fingerprints();
         Self {
             reading: reading.to_string(),
-            keys: collect.derived.only(is_key).fingerprints(),
+            keys: (format!("{:032x}", keys.0), format!("{:032x}", keys.1)),
             keys_only: collect.keys_only,
-            fitted: collect.fitted_hash,
+            fitted: collect.fitted_hash.map(|hash| format!("{hash:032x}")),
             ledger: collect.ledger,
             label: collect.label.as_ref().map(name),
             key: collect.key.iter().map(name).collect(),

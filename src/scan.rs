@@ -268,6 +268,8 @@ pub struct ShardSummary {
     pub missing_label: u64,
     /// Records that were left out.
     pub skipped: Vec<Skipped>,
+    /// How many more there are.
+    pub untold: u64,
     /// What it was scanned for.
     pub basis: Basis,
     /// XXH3-128 of a text shard's file.
@@ -350,7 +352,11 @@ pub fn shard(
         skipped.extend(more);
         let held: usize = columns.iter().map(ColumnSummary::heap_bytes).sum::<usize>() + skipped_bytes;
         if !reservation.try_resize(held as u64) {
-            return Err(too_many_values(engine, collect, &columns, held));
+            // What is kept is the first to go.
+            cached = None;
+            if !(kept_bytes.try_resize(0) && reservation.try_resize(held as u64)) {
+                return Err(too_many_values(engine, collect, &columns, held));
+            }
         }
         let mut by_chunk = transpose(parts, chunks.len());
         for (chunk, parts) in chunks.iter().zip(&mut by_chunk) {
@@ -378,8 +384,14 @@ pub fn shard(
     let crowded = keep && cached.is_none();
     let learned = summary(opened, (collect, basis), rows, &columns)?;
     skipped.extend(windows.take_skipped());
-    let summary =
-        ShardSummary { missing_label, skipped, content: windows.content(), strata: rows_of.strata.finish(), ..learned };
+    let summary = ShardSummary {
+        missing_label,
+        skipped,
+        untold: windows.untold(),
+        content: windows.content(),
+        strata: rows_of.strata.finish(),
+        ..learned
+    };
     Ok(Outcome::Done { summary: Box::new(summary), columns, cached, crowded })
 }
 
@@ -395,6 +407,7 @@ fn summary(
         rows,
         missing_label: 0,
         skipped: Vec::new(),
+        untold: 0,
         basis: basis.clone(),
         content: None,
         fields: opened.fields().iter().map(|(name, data_type)| (name.clone(), data_type.to_string())).collect(),

@@ -349,12 +349,16 @@ fn conform(array: ArrayRef, target: &DataType, first_row: u64) -> Result<ArrayRe
     }
 }
 
+/// What an array takes beyond what it counts itself, in bytes: shared pointers, and what an allocator rounds up. Of a wide text
+/// shard, whose blocks have few rows, that is most of it.
+const ARRAY_BYTES: usize = 512;
+
 /// Bytes that the arrays of one column take; a dictionary that consecutive arrays share is counted once.
 fn array_bytes(arrays: &[ArrayRef]) -> u64 {
     let mut shared: Option<&ArrayRef> = None;
     let mut bytes = 0;
     for array in arrays {
-        bytes += array.get_array_memory_size();
+        bytes += array.get_array_memory_size() + ARRAY_BYTES;
         if let Some(dictionary) = array.as_any_dictionary_opt() {
             let values = dictionary.values();
             if shared.is_some_and(|shared| Arc::ptr_eq(shared, values)) {

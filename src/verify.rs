@@ -12,6 +12,7 @@ mod hashes;
 mod keys;
 mod places;
 mod read;
+mod rules;
 mod state;
 mod strata;
 mod targets;
@@ -31,13 +32,8 @@ use crate::sink::SealedPart;
 use crate::sink::manifest::Manifest;
 use crate::spec::{Recipe, SplitKind, check};
 
-use groups::Groups;
-use keys::{Keys, Ranks};
-use places::Places;
 use read::PartFormat;
-use strata::Strata;
-use times::Times;
-use unique::Unique;
+use rules::Rules;
 
 /// What verifying found.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -113,25 +109,24 @@ fn few(wrong: &[String]) -> String {
     if more > 0 { format!("{shown}; and {more} more") } else { shown }
 }
 
-/// Verifies the output in the directory `path`, with the state beside it if there is one. What is wrong with the output is in the
-/// verdict, not an error.
+/// Verifies the output in the directory `path` from its bytes alone. What is wrong with the output is in the verdict, not an error.
 ///
 /// # Errors
 /// [`Error::Recipe`] when `path` is no output of twopass; [`Error::Damaged`] when its manifest cannot be read;
 /// [`Error::Io`] when the system refuses to read the directory.
 pub fn output(path: &Path) -> Result<Verdict> {
-    verify(path, None)
+    verify(path, &|_| Ok(None))
 }
 
-/// As [`output`], with the state in the directory `state`.
+/// As [`output`], and how many rows were dropped from the state in the directory `state`, or beside the output by default.
 ///
 /// # Errors
-/// As [`output`], and when the state cannot be opened.
-pub fn output_and_state(path: &Path, state: &Path) -> Result<Verdict> {
-    verify(path, Some(state))
+/// As [`output`], and when the state that is given cannot be opened.
+pub fn output_and_state(path: &Path, state: Option<&Path>) -> Result<Verdict> {
+    verify(path, &|job| state::check(job, state).map(Some))
 }
 
-fn verify(path: &Path, state: Option<&Path>) -> Result<Verdict> {
+fn verify(path: &Path, further: &dyn Fn(&Subject<'_>) -> Result<Option<Check>>) -> Result<Verdict> {
     let manifest_path = path.join("_manifest.json");
     if !manifest_path.is_file() {
         let message = format!("{} is not an output of twopass: it has no _manifest.json", path.display());
@@ -150,7 +145,7 @@ fn verify(path: &Path, state: Option<&Path>) -> Result<Verdict> {
     let job = Subject { root: path, types: types(&manifest)?, manifest: &manifest, recipe: &recipe };
     let mut checks = files::checks(&job)?;
     job.contents(&mut checks)?;
-    checks.push(state::check(&job, state)?);
+    checks.extend(further(&job)?);
     Ok(Verdict {
         output: path.to_path_buf(),
         fingerprint: manifest.fingerprint.clone(),
@@ -282,107 +277,6 @@ struct Read {
     wrong: Vec<String>,
     /// How their columns are not.
     schema: Vec<String>,
-}
-
-/// The rules of the split, each held against the rows. Where the manifest's splits are not the recipe's, none is.
-struct Rules<'a> {
-    job: &'a Subject<'a>,
-    places: Places<'a>,
-    strata: Strata<'a>,
-    ranks: Ranks<'a>,
-    groups: Groups<'a>,
-    times: Times<'a>,
-    keys: Keys<'a>,
-    unique: Unique<'a>,
-    partitions: u64,
-}
-
-impl<'a> Rules<'a> {
-    fn new(job: &'a Subject<'a>) -> Self {
-        let places = Places::new(job);
-        let strata = Strata::new(job, &places);
-        let ranks = Ranks::new(job, &strata, &places);
-        let groups = Groups::new(job, &places);
-        let times = Times::new(job, &places);
-        let (keys, unique) = (Keys::new(job), Unique::new(job));
-        let mut rules = Self { job, places, strata, ranks, groups, times, keys, unique, partitions: 1 };
-        // Of the parts: theirs are counted before a second partition is read, so that no figure alone asks for more of them.
-        let rows: u64 = parts(job.manifest).map(|(_, part)| part.rows).sum();
-        let Self { keys, groups, unique, .. } = &mut rules;
-        let mut tables: Vec<_> = [keys.hashes(), groups.hashes(), unique.hashes()].into_iter().flatten().collect();
-        let partitions = hashes::partitions(rows, tables.len());
-        tables.iter_mut().for_each(|table| table.part(partitions));
-        rules.partitions = if tables.is_empty() { 1 } else { partitions };
-        rules
-    }
-
-    /// Columns whose values are needed.
-    fn columns(&self) -> Vec<usize> {
-        if !self.job.has_splits_of_recipe() {
-            return Vec::new();
-        }
-        let columns = self.strata.columns().chain(self.times.columns());
-        sorted(columns.chain(self.hashed_columns()).collect())
-    }
-
-    /// Those of which hashes are compared.
-    fn hashed_columns(&self) -> Vec<usize> {
-        let columns = self.places.columns().chain(self.keys.columns());
-        sorted(columns.chain(self.groups.columns()).chain(self.unique.columns()).collect())
-    }
-
-    fn add(&mut self, split: usize, batch: &RecordBatch) -> Result<()> {
-        if !self.job.has_splits_of_recipe() {
-            return Ok(());
-        }
-        let places = self.places.of(split, batch, true)?;
-        let strata = self.strata.add(places, batch)?;
-        self.ranks.add(places, batch, strata)?;
-        self.times.add(places, batch)?;
-        self.keys.add(places, batch)?;
-        self.groups.add(places, batch)?;
-        self.unique.add(batch)
-    }
-
-    /// As [`Rules::add`], for the rows of another partition.
-    fn add_hashes(&mut self, split: usize, batch: &RecordBatch) -> Result<()> {
-        let places = self.places.of(split, batch, false)?;
-        self.keys.add(places, batch)?;
-        self.groups.add(places, batch)?;
-        self.unique.add(batch)
-    }
-
-    /// Counts what the partition that was read has; says whether there is another.
-    fn finish_partition(&mut self) -> bool {
-        self.keys.finish_partition();
-        self.groups.finish_partition();
-        self.unique.finish_partition();
-        self.partitions -= 1;
-        self.partitions > 0 && self.job.has_splits_of_recipe()
-    }
-
-    fn checks(&self, complete: bool, checks: &mut Vec<Check>) {
-        if !self.job.has_splits_of_recipe() {
-            return;
-        }
-        let Self { job, places, groups, times, .. } = self;
-        checks.extend(targets::check(job, places, groups, times, complete));
-        checks.extend(self.strata.check(complete));
-        checks.extend(self.strata.worst_share(places, complete));
-        checks.extend(groups.checks(places, complete));
-        checks.extend(times.check(places, complete));
-        checks.extend(places.check(complete));
-        checks.extend(self.unique.check(complete));
-        let order = self.ranks.check(complete);
-        checks.extend(self.keys.check(complete, order.as_ref().map(|check| check.status)));
-        checks.extend(order);
-    }
-}
-
-fn sorted(mut columns: Vec<usize>) -> Vec<usize> {
-    columns.sort_unstable();
-    columns.dedup();
-    columns
 }
 
 /// An error with its causes on one line.

@@ -16,7 +16,7 @@ use crate::panics;
 use crate::schema::{self, ShardFields};
 use crate::source::compression::ContentHash;
 use crate::source::parquet::RowGroupRange;
-use crate::source::text::{Block, Parsed, Skipped, TextShard, Wanted};
+use crate::source::text::{Block, MOST_TOLD, Parsed, Skipped, TextShard, Wanted};
 use crate::source::{Chunk, Decoded, Opened, Shard};
 
 /// Decoded bytes below which handing a window to the threads costs more than it gives.
@@ -40,7 +40,7 @@ pub enum Windows {
         full: Full,
     },
     /// From a text shard's blocks.
-    Text(TextWindows),
+    Text(Box<TextWindows>),
     /// From chunks that pass one kept.
     Kept {
         /// Not yet handed out.
@@ -81,7 +81,9 @@ impl Windows {
             Opened::Parquet(shard) => {
                 Self::Parquet { rest: shard.chunks(piece_bytes, chunk_rows(engine)).into(), full }
             }
-            Opened::Text(text) => Self::Text(TextWindows::new(engine, shard, opened, &text.text, schema, forced)?),
+            Opened::Text(text) => {
+                Self::Text(TextWindows::new(engine, shard, opened, &text.text, schema, forced)?.into())
+            }
         })
     }
 
@@ -115,6 +117,14 @@ impl Windows {
         match self {
             Self::Text(text) => std::mem::take(&mut text.skipped),
             Self::Parquet { .. } | Self::Kept { .. } => Vec::new(),
+        }
+    }
+
+    /// How many more records of a text shard were left out, after its last window.
+    pub fn untold(&self) -> u64 {
+        match self {
+            Self::Text(text) => text.untold,
+            Self::Parquet { .. } | Self::Kept { .. } => 0,
         }
     }
 
@@ -153,6 +163,10 @@ pub struct TextWindows {
     rows: u64,
     /// Records that were left out since they were last asked for.
     skipped: Vec<Skipped>,
+    /// Records that were left out and told of, in all.
+    told: usize,
+    /// Records that were left out and not told of, in all.
+    untold: u64,
     _held: Reservation,
 }
 
@@ -214,6 +228,8 @@ impl TextWindows {
             disk_bytes: shard.bytes,
             rows: 0,
             skipped: Vec::new(),
+            told: 0,
+            untold: 0,
             _held: held,
         })
     }
@@ -228,7 +244,10 @@ impl TextWindows {
             let mut chunks = Vec::with_capacity(blocks.len());
             for parsed in parsed {
                 let mut parsed = parsed.map_err(|e| e.in_shard(&self.name))?;
-                self.skipped.append(&mut parsed.skipped);
+                let told = parsed.skipped.len().min(MOST_TOLD - self.told);
+                self.untold += parsed.untold + (parsed.skipped.len() - told) as u64;
+                self.told += told;
+                self.skipped.extend(parsed.skipped.drain(..told));
                 match parsed.batch {
                     Some(batch) if parsed.new_columns.is_empty() => chunks.push(self.chunk(&batch)),
                     _ => self.widen(parsed),

@@ -95,6 +95,7 @@ fn text_of(cell: &Cell) -> Option<String> {
         Cell::Float(value) => Some(format!("{value:?}")),
         Cell::Text(value) => Some(value.clone()),
         Cell::Missing => None,
+        Cell::Date(_) | Cell::Time(_) => unreachable!("the tables here have no times"),
     }
 }
 
@@ -301,6 +302,7 @@ fn recipe(place: &Place, data: &str, output: &str, steps: &[Value], run: Value) 
             Kind::Int => "int64",
             Kind::Float => "float64",
             Kind::Text => "string",
+            Kind::Date | Kind::Time(..) => unreachable!("the tables here have no times"),
         };
         (name.to_string(), json!(kind))
     });

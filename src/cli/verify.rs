@@ -11,10 +11,7 @@ use super::report::plain_table;
 
 /// Verifies the output and prints the verdict.
 pub fn run(output: &Path, state: Option<&Path>, json: bool) -> anyhow::Result<ExitCode> {
-    let verdict = match state {
-        Some(state) => twopass::verify::output_and_state(output, state)?,
-        None => twopass::verify::output(output)?,
-    };
+    let verdict = twopass::verify::output_and_state(output, state)?;
     let text =
         if json { serde_json::to_string_pretty(&verdict).context("cannot print the verdict")? } else { text(&verdict) };
     print(&text)?;

@@ -270,7 +270,7 @@ impl Steps<'_> {
         let fields = columns.iter().map(field).chain(hidden.iter().map(|column| schema::hidden(field(column))));
         let fields: Vec<Field> = fields.collect();
         let expressions = columns.iter().chain(hidden).map(|column| column.expression.clone()).collect();
-        Derived::pruned(&input, fields.into(), expressions, touched)
+        Derived::pruned(input, fields.into(), expressions, touched)
     }
 }
 

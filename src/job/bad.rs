@@ -72,13 +72,18 @@ impl Job {
         }
         for at in scanned.merged.skipped.keys() {
             let shard = &scanned.surveyed[*at].shard.name;
-            let lines = ShardSummary::read(store, &scanned.records[*at])?.skipped.into_iter().map(|row| {
+            let summary = ShardSummary::read(store, &scanned.records[*at])?;
+            let lines = summary.skipped.into_iter().map(|row| {
                 let line = json!({
                     "shard": shard, "row": row.record, "line": row.line, "column": row.column, "message": row.message
                 });
                 format!("{line}\n")
             });
             file.append(lines.collect::<String>().as_bytes())?;
+            if summary.untold > 0 {
+                let message = format!("and {} more records", summary.untold);
+                file.append(format!("{}\n", json!({ "shard": shard, "message": message })).as_bytes())?;
+            }
         }
         file.finish()?.publish().map(drop)
     }

@@ -68,7 +68,7 @@ impl Merging {
         let codes: Vec<u32> = summary.strata.iter().map(|stratum| self.add_stratum(stratum)).collect();
         self.missing_label += summary.missing_label;
         if let Some(first) = summary.skipped.first() {
-            self.skipped.insert(shard, (summary.skipped.len() as u64, first.clone()));
+            self.skipped.insert(shard, (summary.skipped.len() as u64 + summary.untold, first.clone()));
         }
         self.kept_codes += codes.len();
         match &mut self.shard_codes {

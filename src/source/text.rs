@@ -45,7 +45,7 @@ mod words;
 
 pub use observe::Observed;
 pub use seen::Seen;
-pub use skip::{BadRows, Skipped};
+pub use skip::{BadRows, MOST_TOLD, Skipped};
 pub use sniff::looks_delimited;
 pub use split::{Block, Blocks, RECORD_LIMIT};
 pub use value::NullWords;
@@ -162,6 +162,8 @@ pub struct Parsed {
     pub new_columns: ShardFields,
     /// The records that were left out, in their order; none unless bad rows are skipped.
     pub skipped: Vec<Skipped>,
+    /// How many more were left out behind the first [`MOST_TOLD`].
+    pub untold: u64,
 }
 
 impl TextShard {

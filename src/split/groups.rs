@@ -254,7 +254,8 @@ impl<V> Loading<V> {
     /// Counts what is held against the budget, and gives up the upper half of the buckets while it does not fit.
     fn hold(&self) {
         let mut held = locked(&self.held);
-        while !held.try_resize(self.bytes.load(Ordering::Relaxed)) {
+        // Twice: a table that grows leaves as much behind, which the allocator gives back later.
+        while !held.try_resize(2 * self.bytes.load(Ordering::Relaxed)) {
             let end = self.end.load(Ordering::Relaxed);
             let kept = (end - self.first) / 2;
             if kept == 0 {

@@ -62,7 +62,8 @@ impl Kind {
     /// Version of the payload; raised with every change of what is serialised.
     pub const fn version(self) -> u16 {
         match self {
-            Self::Identity | Self::Event | Self::ShardHeader | Self::Summary | Self::Plan => 1,
+            Self::Identity | Self::Event | Self::ShardHeader => 1,
+            Self::Summary | Self::Plan => 2,
         }
     }
 }

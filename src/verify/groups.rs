@@ -58,7 +58,7 @@ impl<'a> Groups<'a> {
         let split = &job.recipe.split;
         let matters = split.groups.is_some() || split.kind == SplitKind::Temporal;
         let names = crate::allot::sized_names(split);
-        let excluded = split.oot_exclude();
+        let excluded = if split.kind == SplitKind::Temporal { split.oot_exclude() } else { Vec::new() };
         let bits = names.iter().enumerate().filter(|(_, name)| excluded.contains(name));
         let places = places.names.len();
         Self {
@@ -144,9 +144,9 @@ impl<'a> Groups<'a> {
         let Self { hashes, sized, excluded, counts, shared, late, largest, .. } = self;
         hashes.finish(|places| {
             let (mut met, mut rows) = (0_u128, 0);
-            for place in places {
+            for (place, more) in places {
                 met |= 1 << place;
-                rows += u64::from(usize::from(place) < *sized);
+                rows += if usize::from(place) < *sized { more } else { 0 };
             }
             let in_sized = met & ((1 << *sized) - 1);
             *shared += u64::from(in_sized.count_ones() > 1);

@@ -154,8 +154,7 @@ impl<'a> Keys<'a> {
         let Self { hashes, distinct, shared, .. } = self;
         hashes.finish(|places| {
             *distinct += 1;
-            let first = places.next();
-            *shared += u64::from(places.last() > first);
+            *shared += u64::from(places.nth(1).is_some());
         });
     }
 

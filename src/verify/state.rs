@@ -16,10 +16,10 @@ use crate::engine::Engine;
 use crate::error::{Error, Result};
 use crate::observe::Silent;
 use crate::plan::Plan;
-use crate::roles::Keys;
+use crate::roles::{Keys, Roles};
 use crate::scan::ShardSummary;
 use crate::schema;
-use crate::spec::Run;
+use crate::spec::{Recipe, Run};
 use crate::store::{ShardRecord, StateStore};
 
 const NAME: &str = "state";
@@ -45,7 +45,7 @@ pub(super) fn check(job: &Subject<'_>, given: Option<&Path>) -> Result<Check> {
     if plan.fingerprint != job.manifest.fingerprint {
         return Ok(unknown(format!("the state at {at} has gone on to another recipe or input")));
     }
-    Ok(match decided_again(job, &store, &plan) {
+    Ok(match decided_again(&store, &plan) {
         Ok(again) => {
             let dropped: Vec<String> =
                 again.dropped.iter().map(|(reason, rows)| format!("{} {rows}", reason.name())).collect();
@@ -69,7 +69,7 @@ fn kept(plan: &Plan) -> u64 {
 }
 
 /// The plan with all rows decided once more from their ledgers.
-fn decided_again(job: &Subject<'_>, store: &StateStore, plan: &Plan) -> Result<Plan> {
+fn decided_again(store: &StateStore, plan: &Plan) -> Result<Plan> {
     let engine = Engine::new(&Run::default(), &Silent)?;
     let fields = plan.schema.iter().map(|(name, data_type)| {
         let data_type = schema::of_name(data_type).ok_or_else(|| damaged("its plan has a type that is unknown"))?;
@@ -77,7 +77,8 @@ fn decided_again(job: &Subject<'_>, store: &StateStore, plan: &Plan) -> Result<P
     });
     let schema = Schema::new(fields.collect::<Result<Vec<_>>>()?);
     let ledgers = StateLedgers::new(store, plan)?;
-    engine.pool.install(|| plan.decided_again(job.recipe, &schema, &ledgers, &engine.budget))
+    let recipe: Recipe = serde_json::from_str(&plan.recipe).map_err(|_| damaged("its plan has no recipe"))?;
+    engine.pool.install(|| plan.decided_again(&recipe, &schema, &ledgers, &engine.budget))
 }
 
 /// How the manifest is not what a plan says.
@@ -147,13 +148,19 @@ fn damaged(what: &str) -> Error {
     Error::Damaged { what: what.into(), source: None }
 }
 
+/// Strata of single shards that are kept over all shards; more are read from the state again.
+const MOST_KEPT_STRATA: usize = 1 << 24;
+
 /// The ledgers of a state, for its own plan.
 struct StateLedgers<'a> {
     store: &'a StateStore,
     plan: &'a Plan,
-    records: Vec<ShardRecord>,
+    /// Of each shard, with what its ledger has.
+    records: Vec<(ShardRecord, Roles)>,
     /// Positions of the strata.
     strata: HashMap<&'a [Option<String>], u32>,
+    /// Those of each shard, by its own codes; none when they are too many to be kept.
+    codes: Option<Vec<Vec<u32>>>,
 }
 
 impl<'a> StateLedgers<'a> {
@@ -161,37 +168,49 @@ impl<'a> StateLedgers<'a> {
         let known = store.shard_records();
         let by_name: HashMap<&str, &ShardRecord> =
             known.iter().map(|record| (record.stamp.name.as_str(), record)).collect();
-        let records = plan.shards.iter().map(|shard| {
-            let record =
-                by_name.get(shard.name.as_str()).filter(|record| record.rows == shard.rows || plan.allotment.is_none());
-            record.map(|record| (*record).clone()).ok_or_else(|| damaged(&format!("it lacks shard {}", shard.name)))
-        });
         let strata = plan.strata.iter().zip(0..).map(|(stratum, at)| (stratum.values.as_slice(), at)).collect();
-        Ok(Self { store, plan, records: records.collect::<Result<_>>()?, strata })
+        let mut ledgers = Self { store, plan, records: Vec::new(), strata, codes: None };
+        let (mut codes, mut kept) = (Some(Vec::new()), 0);
+        for shard in &plan.shards {
+            let record = by_name.get(shard.name.as_str());
+            let record = record.ok_or_else(|| damaged(&format!("it lacks shard {}", shard.name)))?;
+            let summary = ShardSummary::read(store, record)?;
+            ledgers.records.push(((*record).clone(), summary.basis.roles()));
+            if plan.allotment.is_some() {
+                let of_shard = ledgers.codes_of(summary)?;
+                kept += of_shard.len();
+                codes = codes.filter(|_| kept <= MOST_KEPT_STRATA);
+                codes.iter_mut().for_each(|codes| codes.push(of_shard.clone()));
+            }
+        }
+        ledgers.codes = codes;
+        Ok(ledgers)
     }
 
-    fn summary(&self, shard: usize) -> Result<ShardSummary> {
-        ShardSummary::read(self.store, &self.records[shard])
-    }
-}
-
-impl Ledgers for StateLedgers<'_> {
-    fn codes(&self, shard: usize) -> Result<Cow<'_, [u32]>> {
-        let summary = self.summary(shard)?;
+    fn codes_of(&self, summary: ShardSummary) -> Result<Vec<u32>> {
         // The state may have been made for finer strata.
         let needed = Basis { stratify: self.plan.stratify.clone(), ..summary.basis.clone() };
         let strata = summary.basis.strata(&needed, summary.strata);
         let position = |values: &[Option<String>]| {
             self.strata.get(values).copied().ok_or_else(|| damaged("a shard has a stratum that the plan has not"))
         };
-        strata.iter().map(|stratum| position(&stratum.values)).collect::<Result<Vec<u32>>>().map(Cow::Owned)
+        strata.iter().map(|stratum| position(&stratum.values)).collect()
+    }
+}
+
+impl Ledgers for StateLedgers<'_> {
+    fn codes(&self, shard: usize) -> Result<Cow<'_, [u32]>> {
+        match &self.codes {
+            Some(codes) => Ok(Cow::Borrowed(&codes[shard])),
+            None => self.codes_of(ShardSummary::read(self.store, &self.records[shard].0)?).map(Cow::Owned),
+        }
     }
 
     fn rows(&self, shard: usize, visit: &mut VisitRows<'_>) -> Result<()> {
-        let roles = self.summary(shard)?.basis.roles();
-        let mut reader = self.store.open_ledger(&self.records[shard])?;
+        let (record, roles) = &self.records[shard];
+        let mut reader = self.store.open_ledger(record)?;
         while let Some(block) = reader.next_block()? {
-            visit(Keys::new(block.rows, roles).ok_or_else(|| damaged("a ledger has not what its summary says"))?)?;
+            visit(Keys::new(block.rows, *roles).ok_or_else(|| damaged("a ledger has not what its summary says"))?)?;
         }
         Ok(())
     }

@@ -50,7 +50,7 @@ impl<'a> Unique<'a> {
         let Self { hashes, keys, twice, .. } = self;
         hashes.finish(|rows| {
             *keys += 1;
-            *twice += u64::from(rows.nth(1).is_some());
+            *twice += u64::from(rows.map(|(_, rows)| rows).sum::<u64>() > 1);
         });
     }
 

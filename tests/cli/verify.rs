@@ -97,15 +97,15 @@ fn changed_counts_are_found() {
         manifest["splits"]["train"]["strata"]["yes"] = 47.into();
         manifest["splits"]["train"]["strata"]["no"] = 193.into();
     });
-    assert_eq!(with_status(&job, 1, "failed"), ["strata"]);
+    assert_eq!(with_status(&job, 1, "failed"), ["strata", "state"]);
 
     let job = ran(&[]);
     edit(&job, |manifest| manifest["input"]["rows"] = 301.into());
-    assert_eq!(with_status(&job, 1, "failed"), ["sums"]);
+    assert_eq!(with_status(&job, 1, "failed"), ["sums", "state"]);
 
     let job = ran(&[]);
     edit(&job, |manifest| manifest["recipe"]["split"]["random_state"] = 43.into());
-    assert_eq!(with_status(&job, 1, "failed"), ["hash order"]);
+    assert_eq!(with_status(&job, 1, "failed"), ["hash order", "state"]);
 }
 
 #[test]

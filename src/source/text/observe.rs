@@ -1,6 +1,7 @@
 //! Looks at the values of a block without keeping any: which kinds each column holds.
 
 use arrow::datatypes::DataType;
+use hashbrown::HashMap;
 
 use super::cells::{Cells, Kind};
 use super::delimited::Records;
@@ -28,14 +29,19 @@ impl Observed {
 
     /// Adds what other rows of the same shard hold; columns that are new come behind those known.
     pub fn merge(&mut self, later: &Self) {
+        // Most rows have the columns of those before, in their order.
+        let mut index: Option<HashMap<String, usize>> = None;
         for (at, (name, seen)) in later.names.iter().zip(&later.seen).enumerate() {
-            let known = match self.names.get(at) {
-                Some(same) if same == name => Some(at),
-                _ => self.names.iter().position(|known| known == name),
-            };
-            match known {
-                Some(known) => self.seen[known] |= *seen,
+            if self.names.get(at).is_some_and(|same| same == name) {
+                self.seen[at] |= *seen;
+                continue;
+            }
+            let names = || self.names.iter().cloned().zip(0..).collect();
+            let index = index.get_or_insert_with(names);
+            match index.get(name) {
+                Some(&known) => self.seen[known] |= *seen,
                 None => {
+                    index.insert(name.clone(), self.names.len());
                     self.names.push(name.clone());
                     self.seen.push(*seen);
                 }
@@ -62,8 +68,9 @@ impl Observed {
         self.names
     }
 
-    pub(super) fn of(&self, name: &str) -> Option<Seen> {
-        self.names.iter().position(|known| known == name).map(|at| self.seen[at])
+    /// What each column holds, by name.
+    pub(super) fn by_name(&self) -> HashMap<&str, Seen> {
+        self.names.iter().map(String::as_str).zip(self.seen.iter().copied()).collect()
     }
 }
 

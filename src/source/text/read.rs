@@ -83,11 +83,11 @@ impl<'w> Reading<'w> {
         self,
         observe: impl FnOnce() -> Result<Observed>,
         new_columns: ShardFields,
-        skipped: Vec<Skipped>,
+        (skipped, untold): (Vec<Skipped>, u64),
     ) -> Result<Parsed> {
         if !self.misfits.is_empty() {
             let widened = self.widened(&observe()?);
-            return Ok(Parsed { batch: None, widened, new_columns, skipped });
+            return Ok(Parsed { batch: None, widened, new_columns, skipped, untold });
         }
         let rows = self.rows;
         let fields = self.wanted.iter().map(|wanted| Field::new(&wanted.name, wanted.data_type.clone(), true));
@@ -100,13 +100,14 @@ impl<'w> Reading<'w> {
         let options = RecordBatchOptions::new().with_row_count(Some(rows));
         let batch = RecordBatch::try_new_with_options(schema, arrays, &options)
             .map_err(|e| Error::failed("putting a block's columns together", e))?;
-        Ok(Parsed { batch: Some(batch), widened: Vec::new(), new_columns, skipped })
+        Ok(Parsed { batch: Some(batch), widened: Vec::new(), new_columns, skipped, untold })
     }
 
     fn widened(&self, observed: &Observed) -> Vec<(usize, DataType)> {
         let mut widened = Vec::new();
+        let by_name = observed.by_name();
         for (at, wanted) in self.wanted.iter().enumerate().filter(|(_, wanted)| !wanted.forced) {
-            let Some(seen) = observed.of(&wanted.name) else { continue };
+            let Some(seen) = by_name.get(wanted.name.as_str()) else { continue };
             match seen.widen(&wanted.data_type) {
                 // A type that text cannot write, such as a zone of its own: only text is sure to be wider.
                 same if same == wanted.data_type && self.misfits.contains(&at) => widened.push((at, DataType::Utf8)),
@@ -232,9 +233,9 @@ impl TextShard {
         } else {
             // Those met in skipped objects alone were not seen.
             let observed = observe()?;
-            let found =
-                new_names.into_iter().filter_map(|name| observed.of(&name).map(|seen| (name, seen.data_type())));
-            found.collect()
+            let by_name = observed.by_name();
+            let of = |name: String| by_name.get(name.as_str()).map(|seen| seen.data_type()).map(|found| (name, found));
+            new_names.into_iter().filter_map(of).collect()
         };
         reading.finish(observe, new_columns, skipped)
     }

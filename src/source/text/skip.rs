@@ -42,6 +42,9 @@ impl Skipped {
     }
 }
 
+/// Records of a shard that are told one by one; of more only the number is.
+pub const MOST_TOLD: usize = 100_000;
+
 /// Why a record cannot be read.
 #[derive(Debug)]
 pub(super) struct Fault {
@@ -74,16 +77,22 @@ pub(super) struct Skips<'b> {
     /// A place whose line is known.
     known: (usize, u64),
     skipped: Vec<Skipped>,
+    /// How many more there are.
+    untold: u64,
 }
 
 impl<'b> Skips<'b> {
     pub(super) fn new(block: &'b Block, forced: Vec<(usize, DataType, String)>, broken: Vec<Fault>) -> Self {
         let known = (0, block.first_line);
-        Self { block, forced, broken: broken.into_iter().peekable(), known, skipped: Vec::new() }
+        Self { block, forced, broken: broken.into_iter().peekable(), known, skipped: Vec::new(), untold: 0 }
     }
 
     /// Leaves out the record at fault.
     pub(super) fn skip(&mut self, fault: Fault) {
+        if self.skipped.len() == MOST_TOLD {
+            self.untold += 1;
+            return;
+        }
         let (at, line) = self.known;
         let line =
             if fault.at >= at { line + self.block.lines_between(at, fault.at) } else { self.block.line_of(fault.at) };
@@ -108,19 +117,19 @@ impl<'b> Skips<'b> {
     /// Whether the last row of `cells`, which is record `record` at `at`, has a value that does not fit a type that the
     /// recipe sets, and then leaves it out.
     pub(super) fn has_misfit(&mut self, cells: &Cells<'_>, record: u64, at: usize) -> bool {
-        let fits = |(from, data_type, _): &&(usize, DataType, String)| {
+        let misfits = |(from, data_type, _): &&(usize, DataType, String)| {
             let (kind, field) = cells.last(*from);
             !column::fits(data_type, kind, field)
         };
-        let Some((from, data_type, name)) = self.forced.iter().find(fits) else { return false };
+        let Some((from, data_type, name)) = self.forced.iter().find(misfits) else { return false };
         let message = column::misfit(cells.last(*from).1, data_type);
         self.skip(Fault { at, record, column: Some(name.clone()), message, source: None });
         true
     }
 
-    /// What was left out, in the order of the records.
-    pub(super) fn finish(self) -> Vec<Skipped> {
-        self.skipped
+    /// What was left out, in the order of the records, and how much more.
+    pub(super) fn finish(self) -> (Vec<Skipped>, u64) {
+        (self.skipped, self.untold)
     }
 }
 
@@ -179,7 +188,7 @@ impl Passing {
             Self::Delimited { delimiter, field } => {
                 for (at, &byte) in bytes.iter().enumerate() {
                     *field = match (*field, byte) {
-                        (Field::Start, b'"') | (Field::Quote, b'"') => Field::Quoted,
+                        (Field::Start | Field::Quote, b'"') => Field::Quoted,
                         (Field::Quoted, b'"') => Field::Quote,
                         (Field::Quoted, _) => Field::Quoted,
                         (_, byte) if byte == *delimiter => Field::Start,

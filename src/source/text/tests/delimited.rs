@@ -198,10 +198,10 @@ fn the_recipes_words_for_missing_take_the_place_of_pandas() {
     };
     let some = with(&["-999", "?"]);
     assert_eq!(types(&some), [T::Int64, T::Utf8, T::Utf8]);
-    assert_eq!(some.columns().iter().map(|column| column.logical_null_count()).collect::<Vec<_>>(), [2, 1, 2]);
+    assert_eq!(some.columns().iter().map(Array::logical_null_count).collect::<Vec<_>>(), [2, 1, 2]);
     let none = with(&[]);
     assert_eq!(types(&none), [T::Int64, T::Utf8, T::Utf8]);
-    assert_eq!(none.columns().iter().map(|column| column.null_count()).collect::<Vec<_>>(), [0, 1, 0]);
+    assert_eq!(none.columns().iter().map(Array::null_count).collect::<Vec<_>>(), [0, 1, 0]);
     let usual = read(file.open(CSV).unwrap(), 8).unwrap();
     assert_eq!((types(&usual), usual.column(1).logical_null_count()), (vec![T::Int64, T::Null, T::Utf8], 3));
 }
