@@ -6,7 +6,6 @@ use std::path::{Path, PathBuf};
 
 use arrow::datatypes::{Field, Schema};
 use hashbrown::HashMap;
-use serde_json::Value;
 
 use super::{Check, Subject, chain};
 use crate::allot::{Ledgers, VisitRows};
@@ -85,7 +84,7 @@ fn decided_again(store: &StateStore, plan: &Plan) -> Result<Plan> {
 fn differences(job: &Subject<'_>, plan: &Plan) -> Vec<String> {
     let manifest = job.manifest;
     let mut wrong = Vec::new();
-    if without_paths(manifest.recipe.clone()) != without_paths(serde_json::from_str(&plan.recipe).unwrap_or_default()) {
+    if !is_recipe_of(plan, job.recipe) {
         wrong.push("the recipe is not that of the plan".to_string());
     }
     if manifest.input.1 != plan.rows {
@@ -134,14 +133,12 @@ fn differences(job: &Subject<'_>, plan: &Plan) -> Vec<String> {
     wrong
 }
 
-/// A recipe as the fingerprint takes it.
-fn without_paths(mut recipe: Value) -> Value {
-    for section in ["input", "output"] {
-        if let Some(table) = recipe.get_mut(section).and_then(Value::as_object_mut) {
-            table.remove("path");
-        }
-    }
-    recipe
+/// Whether a recipe is that of the plan, but for paths: these may be others now.
+fn is_recipe_of(plan: &Plan, recipe: &Recipe) -> bool {
+    let Ok(mut planned) = serde_json::from_str::<Recipe>(&plan.recipe) else { return false };
+    planned.input.path.clone_from(&recipe.input.path);
+    planned.output.path.clone_from(&recipe.output.path);
+    planned == *recipe
 }
 
 fn damaged(what: &str) -> Error {
