@@ -21,7 +21,7 @@ use crate::error::{Error, Result};
 use crate::observe::{Event, Observer};
 use crate::sink::staging;
 use crate::source::{Limits, SourceOptions};
-use crate::spec::{Recipe, Resume, check};
+use crate::spec::{OnBad, Recipe, Resume, check};
 use crate::store::StateStore;
 use crate::transform;
 
@@ -142,16 +142,22 @@ impl Job {
         let (store, identity) = StateStore::open_existing(&engine.disk, &self.state_path())?;
         self.check_version(&identity)?;
         let committed = self.committed(engine, &store, &survey.shards)?;
-        let missing = committed.iter().filter(|record| record.is_none()).count();
-        if missing > 0 {
+        let lacks = |missing: usize, of: usize| {
             let message = format!(
-                "the state at {} lacks {missing} of {} shards, or they changed; run `twopass scan` first",
-                store.path().display(),
-                survey.shards.len()
+                "the state at {} lacks {missing} of {of} shards, or they changed; run `twopass scan` first",
+                store.path().display()
             );
-            return Err(Error::Conflict(message));
+            Err(Error::Conflict(message))
+        };
+        let missing = committed.iter().filter(|record| record.is_none()).count();
+        // A shard that cannot be read is in no state, and shows only when it is read again.
+        if missing > 0 && self.recipe.input.bad_shards == OnBad::Raise {
+            return lacks(missing, survey.shards.len());
         }
         let scanned = self.read_all(engine, &store, survey, committed, (false, Lacking::Refuse))?;
+        if scanned.reused < scanned.surveyed.len() {
+            return lacks(scanned.surveyed.len() - scanned.reused, scanned.surveyed.len());
+        }
         phases.push(Phase { name: "scan", seconds: started.elapsed().as_secs_f64(), rows: 0, bytes: 0 });
         self.finish(engine, &store, lock, scanned, phases)
     }

@@ -155,6 +155,25 @@ fn bad_shards_are_left_out_named_and_listed() {
 }
 
 #[test]
+fn pass_two_alone_leaves_out_what_pass_one_left_out() {
+    let place = Place::new();
+    shards(&place);
+    let more = value!({ "input": { "bad_rows": "raise", "bad_shards": "skip", "max_bad_shards": 0.2 } });
+    run(&recipe(&place, "out", &more));
+    let mut again = recipe(&place, "two", &more);
+    again["run"] = value!({ "state": place.text("two.state") });
+    common::job(&again).scan(&twopass::observe::Silent).unwrap();
+    let report = common::job(&again).write(&twopass::observe::Silent).unwrap();
+    assert_eq!(report.bad_shards.len(), 2);
+    assert_eq!(hashes(&place.path("out")), hashes(&place.path("two")));
+    // One more is scanned first.
+    fs::copy(place.path("data/part-0.csv"), place.path("data/part-00.csv")).unwrap();
+    again["output"]["path"] = place.text("three").into();
+    let error = chain(&common::job(&again).write(&twopass::observe::Silent).unwrap_err());
+    assert!(error.contains("lacks 1 of 9 shards"), "{error}");
+}
+
+#[test]
 fn a_shard_with_a_bad_row_is_a_bad_shard_where_rows_are_not_skipped() {
     let place = Place::new();
     let good = shards(&place);
