@@ -37,6 +37,12 @@ pub struct SourceOptions {
     limits: Limits,
 }
 
+/// The first name that is empty or stands there twice.
+fn wrong_name(names: &[String]) -> Option<usize> {
+    let mut known = hashbrown::HashSet::with_capacity(names.len());
+    names.iter().position(|name| name.is_empty() || !known.insert(name.as_str()))
+}
+
 /// What a shard may ask for at once: what its header says is checked against it before anything is allocated.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
@@ -99,7 +105,7 @@ impl SourceOptions {
         let path = std::path::Path::new(path);
         let signature = std::fs::read_to_string(path).map_err(|e| Error::io("read", path, e))?;
         let names: Vec<String> = signature.trim().split(',').map(|name| name.trim().to_string()).collect();
-        if let Some(at) = (0..names.len()).find(|&at| names[at].is_empty() || names[..at].contains(&names[at])) {
+        if let Some(at) = wrong_name(&names) {
             let message = format!(
                 "signature {}: name {} (`{}`) is empty or stands there twice",
                 path.display(),

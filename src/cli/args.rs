@@ -19,6 +19,7 @@ Examples:
   twopass check recipe.toml                 see what it would do
   twopass run recipe.toml                   do it; again after an interruption: go on
   twopass run -i data/ -o out --label y --split stratified --key id
+  twopass run -i data/ -o out --split grouped --groups customer_id
   twopass verify out                        prove the output from its bytes
   twopass inspect out.state                 see what pass one learned
 
@@ -128,7 +129,7 @@ pub struct JobArgs {
     #[arg(long, value_name = "SIZES")]
     pub sizes: Option<Sizes>,
     /// Short for split.groups
-    #[arg(long, value_name = "COL")]
+    #[arg(long, value_name = "COL[,COL]")]
     pub groups: Option<String>,
     /// Short for split.key
     #[arg(long, value_name = "COL")]

@@ -67,7 +67,7 @@ fn flags(args: &JobArgs) -> anyhow::Result<Vec<(&'static str, Option<Value>)>> {
         ("label.column", text(&args.label)),
         ("split.kind", text(&args.split)),
         ("split.sizes", sizes),
-        ("split.groups", text(&args.groups)),
+        ("split.groups", args.groups.as_ref().map(|groups| key_columns(groups))),
         ("split.key", args.key.as_ref().map(|key| key_columns(key))),
         ("split.random_state", args.seed.map(|seed| json!(seed))),
     ])

@@ -21,7 +21,20 @@ pub fn parse(text: &str, origin: &str) -> Result<Value> {
         return serde_json::from_str(text).map_err(|e| Error::Recipe(format!("{origin}: {e}")));
     }
     let table: toml::Table = toml::from_str(text).map_err(|e| Error::Recipe(format!("{origin}: {e}")))?;
-    serde_json::to_value(table).map_err(|e| Error::Recipe(format!("{origin}: {e}")))
+    Ok(from_toml(toml::Value::Table(table)))
+}
+
+/// The same tree; a date is text, as it is in JSON.
+fn from_toml(value: toml::Value) -> Value {
+    match value {
+        toml::Value::String(text) => Value::String(text),
+        toml::Value::Integer(integer) => Value::from(integer),
+        toml::Value::Float(float) => Value::from(float),
+        toml::Value::Boolean(truth) => Value::Bool(truth),
+        toml::Value::Datetime(at) => Value::String(at.to_string()),
+        toml::Value::Array(values) => values.into_iter().map(from_toml).collect(),
+        toml::Value::Table(table) => Value::Object(table.into_iter().map(|(key, v)| (key, from_toml(v))).collect()),
+    }
 }
 
 /// Lays `KEY=VALUE` over a tree: the key is dotted, the value TOML; what is no TOML value is taken as text.
@@ -34,7 +47,7 @@ pub fn set(tree: &mut Value, assignment: &str) -> Result<()> {
     })?;
     let value = toml::from_str::<toml::Table>(&format!("value = {text}"))
         .ok()
-        .and_then(|mut table| serde_json::to_value(table.remove("value")?).ok())
+        .and_then(|mut table| table.remove("value").map(from_toml))
         .unwrap_or_else(|| Value::String(text.to_string()));
     put(tree, key.trim(), value)
 }

@@ -125,6 +125,9 @@ impl Sizes<'_> {
 
     /// Whole groups or times: every end is where it is nearest to its target.
     fn nearest(&self, edges: &Edges, what: &str) -> Outcome {
+        if !edges.overlaps().is_empty() {
+            return Err(Untold::NotProvable(format!("the splits are not in the order of their {what}s")));
+        }
         let total = self.total();
         let targets = allot::targets(&self.shares(total, GroupSizes::Rows)?, total);
         let wrong: Vec<String> = edges

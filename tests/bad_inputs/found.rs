@@ -33,9 +33,9 @@ pub fn cases() -> Vec<Case> {
         path("nothing for a path", "", &[]),
         bad("a format that cannot be told", "notes.txt", "hello\n", &["tell its format"]),
         bad("a format that cannot be told, without a name", "data", b"\0\x01\x02".to_vec(), &["tell its format"]),
-        bad("a spreadsheet", "a.xlsx", b"PK\x03\x04".to_vec(), &["tell its format"]),
-        bad("an ORC file", "a.orc", b"ORC\0".to_vec(), &["tell its format"]),
-        bad("an archive", "a.tar.gz", crate::texts::gzip(b"a.csv\0\0\0"), &["tell its format"]),
+        bad("a spreadsheet", "a.xlsx", b"PK\x03\x04".to_vec(), &["Excel is not read"]),
+        bad("an ORC file", "a.orc", b"ORC\0".to_vec(), &["ORC is not read"]),
+        bad("an archive", "a.tar.gz", crate::texts::gzip(b"a.csv\0\0\0"), &["tar is not read"]),
         bad("compressed by another program", "a.csv.bz2", b"BZh91AY&SY".to_vec(), &[]),
         bad("text under a wrong format", "a.csv", "x\n1\n", &["not a readable Parquet file"])
             .with(json!({ "input": { "format": "parquet" } })),
@@ -54,7 +54,6 @@ fn what_is_there_and_cannot_be_read_is_named() {
         assert!(!place.path("out").exists(), "{name}");
     };
     case("a link to nothing", &|place| symlink("nowhere", place.path("in/b.csv")).unwrap(), 1, &["b.csv"]);
-    case("links in a circle", &|place| symlink(".", place.path("in/again")).unwrap(), 1, &["again"]);
     case(
         "a directory named like a shard, with a bad one",
         &|place| put(&place.path("in/b.parquet/c.csv"), b"x\n\xff\n"),

@@ -10,7 +10,8 @@ use twopass::error::Error;
 use twopass::plan::Plan;
 use twopass::scan::ShardSummary;
 use twopass::store::frame::{self, Kind};
-use twopass::store::{Identity, LedgerReader, PartRecord, ShardRecord, ShardStamp, SideFile};
+use twopass::store::ledger::{Rows, Texts};
+use twopass::store::{Identity, Layout, LedgerReader, LedgerWriter, PartRecord, ShardRecord, ShardStamp, SideFile};
 use xxhash_rust::xxh3::{Xxh3, xxh3_128};
 
 use crate::common::{Numbers, Place};
@@ -114,20 +115,49 @@ fn a_compressed_payload_under_a_fitting_checksum_is_damage_or_a_value() {
 
 /// Makes the checksums of all blocks new that still look like blocks.
 fn reseal_blocks(bytes: &mut [u8]) {
+    let [_, _, _, _, _, _, words, texts, ..] = *bytes else { return };
+    let (words, texts) = (usize::from(words), texts == 1);
+    let start = if texts { 16 } else { 8 };
     let (mut at, mut first_row) = (8, 0_u64);
-    while at + 24 <= bytes.len() {
+    while at + start + 16 <= bytes.len() {
         let rows = u32::from_le_bytes(bytes[at..at + 4].try_into().unwrap()) as usize;
-        let end = at + 24 + rows.saturating_mul(usize::from(bytes[at + 4]) + 8);
+        let row_bytes = usize::from(bytes[at + 4]) + 8 + words * 8 + if texts { 4 } else { 0 };
+        let of_texts = if texts { u64::from_le_bytes(bytes[at + 8..at + 16].try_into().unwrap()) as usize } else { 0 };
+        let payload = at + start + 16;
+        let end = payload.saturating_add(rows.saturating_mul(row_bytes)).saturating_add(of_texts);
         if end > bytes.len() {
             return;
         }
         let mut digest = Xxh3::new();
         digest.update(&first_row.to_le_bytes());
-        digest.update(&bytes[at..at + 8]);
-        digest.update(&bytes[at + 24..end]);
-        bytes[at + 8..at + 24].copy_from_slice(&digest.digest128().to_le_bytes());
+        digest.update(&bytes[at..at + start]);
+        digest.update(&bytes[payload..end]);
+        bytes[at + start..payload].copy_from_slice(&digest.digest128().to_le_bytes());
         (at, first_row) = (end, first_row + rows as u64);
     }
+}
+
+/// A ledger of 1,200 rows with words and texts.
+fn wide_ledger(place: &Place) -> Vec<u8> {
+    let path = place.path("wide");
+    let mut writer = LedgerWriter::create(&Disk::default(), &path, Layout { words: 3, texts: true }).unwrap();
+    let codes: Vec<u32> = (0..1200).map(|row| row % 300).collect();
+    let hashes: Vec<u64> = (0..1200).map(|row| row << 40).collect();
+    let ends: Vec<usize> = (1..=1200).map(|row| row * 7).collect();
+    let rows = Rows {
+        codes: &codes,
+        hashes: &hashes,
+        words: &[hashes.clone(), hashes.clone(), hashes.clone()],
+        texts: Texts { ends: &ends, bytes: &vec![b'x'; 1200 * 7] },
+    };
+    writer.append(rows).unwrap();
+    // It has its name only once it is committed; until then it lies beside that.
+    let sealed = writer.seal().unwrap();
+    let lies = fs::read_dir(path.parent().unwrap()).unwrap().map(|entry| entry.unwrap().path());
+    let bytes = lies.filter(|path| path.to_string_lossy().contains("wide")).map(|path| fs::read(path).unwrap());
+    let bytes = bytes.last().expect("a ledger under a temporary name");
+    drop(sealed);
+    bytes
 }
 
 fn anything(numbers: &mut Numbers) -> Vec<u8> {
@@ -137,8 +167,8 @@ fn anything(numbers: &mut Numbers) -> Vec<u8> {
 
 #[test]
 fn a_damaged_ledger_is_damage_or_rows() {
-    let kept = ["shard-0.ledger", "shard-1.ledger"].map(corpus::kept);
     let place = Place::new();
+    let kept = [corpus::kept("shard-0.ledger"), corpus::kept("shard-1.ledger"), wide_ledger(&place)];
     let path = place.path("ledger");
     fuzz("ledgers", |numbers| {
         let (ledger, other) = (pick(numbers, &kept), pick(numbers, &kept));
@@ -155,6 +185,8 @@ fn a_damaged_ledger_is_damage_or_rows() {
             while let Some(block) = reader.next_block()? {
                 assert_eq!((block.first_row, block.rows.codes.len()), (read, block.rows.hashes.len()));
                 read += block.rows.codes.len() as u64;
+                (0..block.rows.texts.ends.len())
+                    .for_each(|row| assert!(block.rows.texts.get(row).len() <= bytes.len()));
             }
             Ok(read)
         };
