@@ -205,7 +205,7 @@ where
         let selected = |row: usize| {
             let group = (self.select)(block, row)?;
             let bucket = bucket_of((self.rank)(group));
-            (loading.first..end).contains(&bucket).then_some((bucket - loading.first, row as u32, group))
+            (loading.first..end).contains(&bucket).then(|| (bucket - loading.first, row as u32, group))
         };
         let rows: Vec<(usize, u32, u128)> = (0..block.fates.len()).filter_map(selected).collect();
         let mut starts = [0; BUCKETS + 1];

@@ -188,8 +188,8 @@ impl<'a> Strata<'a> {
         let cells = (0..self.counts.len()).map(|cell| deviation(cell / self.places, cell % self.places).abs());
         let largest = cells.fold(0.0, f64::max);
         let Some(worst) = &self.job.manifest.worst_share else {
-            return Some(match self.counts.is_empty() {
-                true => Check::ok(NAME, "there are no classes"),
+            return Some(match self.counts.iter().all(|rows| *rows == 0) {
+                true => Check::ok(NAME, "there are no rows"),
                 false => Check::failed(NAME, "the manifest does not say it"),
             });
         };

@@ -81,7 +81,7 @@ pub fn judge(data: &Data, settings: &Settings, output: &Output, shares: &Shares,
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 400, max_shrink_iters: 300, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 150, max_shrink_iters: 300, ..ProptestConfig::default() })]
 
     #[test]
     fn whole_groups_are_balanced_as_well_as_moves_and_exchanges_can(case in case(&["stratified_grouped"])) {
