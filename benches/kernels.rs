@@ -15,8 +15,9 @@ use parquet::file::properties::WriterProperties;
 use twopass::hash;
 use twopass::memory::Budget;
 use twopass::source::parquet::ParquetShard;
-use twopass::source::text::{TextFormat, TextOptions, TextShard, Wanted};
+use twopass::source::text::{TextKind, TextOptions, TextShard, Wanted};
 use twopass::source::{BATCH_ROWS, Chunk, Limits, Shard, ShardFormat};
+use twopass::spec::Delimiter;
 use twopass::split::{self, Boundaries, Quotas, Shares};
 use twopass::state::{ColumnState, Summary, VocabularyNeed};
 
@@ -286,13 +287,13 @@ fn reading_text(c: &mut Criterion) {
     let directory = tempfile::tempdir().expect("a temporary directory");
     let cells = text_cells();
     let formats = [
-        ("csv", TextFormat::Delimited { delimiter: b',' }, as_csv(&cells)),
-        ("json lines", TextFormat::JsonLines, as_json(&cells)),
+        ("csv", TextKind::Delimited(Delimiter::Is(b',')), as_csv(&cells)),
+        ("json lines", TextKind::Json, as_json(&cells)),
     ];
-    for (name, format, content) in formats {
+    for (name, kind, content) in formats {
         let path = directory.path().join(name);
         std::fs::write(&path, &content).expect("a file");
-        let shard = TextShard::open(&path, &TextOptions { format, names: None }).expect("a shard");
+        let shard = TextShard::open(&path, &TextOptions { kind, ..TextOptions::default() }).expect("a shard");
         let fields = shard.sample(2000).expect("a sample");
         let wanted: Vec<Wanted> =
             fields.into_iter().map(|(name, data_type)| Wanted { name, data_type, forced: false }).collect();

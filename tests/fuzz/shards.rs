@@ -118,7 +118,7 @@ fn ours(shard: &Shard) -> Option<(SchemaRef, Vec<ArrayRef>, Arc<ParquetShard>)> 
     let read = || -> Result<_, Error> {
         let opened = Arc::new(ParquetShard::open(shard, LIMITS)?);
         let fields = opened.fields();
-        let schema = schema::unify([(shard.name.as_str(), &fields)].into_iter(), &Input::default())?;
+        let schema = schema::unify([(shard.name.as_str(), &fields)], &Input::default())?;
         let mut columns = Vec::new();
         for at in 0..schema.fields().len() {
             let mut arrays: Vec<ArrayRef> = vec![arrow::array::new_empty_array(schema.field(at).data_type())];
