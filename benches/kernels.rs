@@ -15,9 +15,8 @@ use parquet::file::properties::WriterProperties;
 use twopass::hash;
 use twopass::memory::Budget;
 use twopass::source::parquet::ParquetShard;
-use twopass::source::text::{TextKind, TextOptions, TextShard, Wanted};
+use twopass::source::text::{Delimiter, TextKind, TextOptions, TextShard, Wanted};
 use twopass::source::{BATCH_ROWS, Chunk, Limits, Shard, ShardFormat};
-use twopass::spec::Delimiter;
 use twopass::split::{self, Boundaries, Quotas, Shares};
 use twopass::state::{ColumnState, Summary, VocabularyNeed};
 

@@ -28,7 +28,7 @@ fn read(path: &Path) -> (SchemaRef, Vec<ArrayRef>) {
     let opened = Opened::open(&shards[0], &SourceOptions::default(), None).unwrap();
     let fields = opened.fields();
     // A column of nulls stays one.
-    let schema = schema::unify([("it", &fields)].into_iter(), &input).unwrap();
+    let schema = schema::unify([("it", &fields)], &input).unwrap();
     let Opened::Parquet(parquet) = opened else { panic!("{}: no Parquet", path.display()) };
     let column = |at: usize| {
         let mut arrays = vec![arrow::array::new_empty_array(schema.field(at).data_type())];

@@ -11,7 +11,7 @@
 //! nothing. JSON's kinds are taken at their word: strings are text, though dates and timestamps are recognised in them,
 //! and only `null` and absent keys are missing; objects within objects are flattened.
 //!
-//! What a shard is, beyond delimited or JSON, its first records tell ([`sniff`]): delimiter, and layout of JSON.
+//! What a shard is, beyond delimited or JSON, its first records tell (`sniff.rs`): delimiter, and layout of JSON.
 
 use std::borrow::Cow;
 use std::path::Path;

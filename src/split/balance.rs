@@ -7,7 +7,7 @@
 //!
 //! Where groups are so few that every way to place them can be tried, the best of all is taken.
 //!
-//! The search is bounded: it ends after [`MOST_TRIALS`] moves and exchanges that were tried, or where none helps. All in one thread and in a fixed
+//! The search is bounded: it ends after 20 million moves and exchanges that were tried, or where none helps. All in one thread and in a fixed
 //! order, so floating point gives the same everywhere.
 
 use std::collections::BTreeSet;

@@ -165,7 +165,7 @@ impl Lane {
     /// one as a rule; only its codes can be null then. For many arrays of one dictionary there is [`LaneRun`].
     ///
     /// # Errors
-    /// [`Error::Data`](crate::error::Error::Data) with the column and the row of `array` for a value that the fit never saw.
+    /// [`Error::Data`] with the column and the row of `array` for a value that the fit never saw.
     pub fn apply(&self, array: &ArrayRef) -> Result<Vec<ArrayRef>> {
         LaneRun::new(self).apply(array)
     }

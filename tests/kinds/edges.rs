@@ -28,10 +28,7 @@ fn refusal(table: &Table, split: &Value) -> (u8, String) {
     let place = Place::in_memory();
     write_shards(&place.path("in"), &table.batch(), &[], 100);
     let recipe = serde_json::from_value(recipe(&place, split)).unwrap();
-    let error = match Job::new(recipe).and_then(|job| job.run(&Silent)) {
-        Ok(_) => panic!("not refused: {split}"),
-        Err(error) => error,
-    };
+    let Err(error) = Job::new(recipe).and_then(|job| job.run(&Silent)) else { panic!("not refused: {split}") };
     assert!(!place.path("out").exists());
     (error.exit_code(), chain(&error))
 }

@@ -48,7 +48,7 @@ impl Output {
             assert_eq!(found[row].replace(split), None, "row {row} twice");
         };
         if let Some(column) = &settings.fold_column {
-            assert_eq!(names, [settings.name.clone()]);
+            assert_eq!(names, std::slice::from_ref(&settings.name));
             let batch = read_split(path, &names[0]);
             let last = batch.schema().fields().last().unwrap().clone();
             assert_eq!((last.name(), last.data_type()), (column, &DataType::Int32));

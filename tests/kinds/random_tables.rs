@@ -88,7 +88,7 @@ impl Clock {
             Self::Micros | Self::Nanos | Self::Zoned => Cell::Time(micros + i64::from(at % 3)),
             Self::Int => Cell::Int(i64::from(at % 60) - 20),
             // The same time in several forms.
-            Self::Iso if at % 3 == 0 => Cell::Text(calendar::time(micros) + "Z"),
+            Self::Iso if at.is_multiple_of(3) => Cell::Text(calendar::time(micros) + "Z"),
             Self::Iso if at % 3 == 1 => Cell::Text(calendar::time(micros + 2 * calendar::DAY / 24) + "+02:00"),
             Self::Iso if micros % calendar::DAY == 0 => Cell::Text(calendar::date(micros / calendar::DAY)),
             Self::Iso => Cell::Text(calendar::time(micros).replace('T', " ")),
@@ -101,7 +101,9 @@ impl Clock {
             Self::Int => json!(i64::from(at % 60) - 20),
             Self::Date => json!(calendar::date(micros.div_euclid(calendar::DAY))),
             Self::Utc => json!(calendar::time(micros) + "Z"),
-            Self::Zoned | Self::Iso if at % 2 == 0 => json!(calendar::time(micros - calendar::DAY / 24) + "-01:00"),
+            Self::Zoned | Self::Iso if at.is_multiple_of(2) => {
+                json!(calendar::time(micros - calendar::DAY / 24) + "-01:00")
+            }
             _ => json!(calendar::time(micros)),
         }
     }
@@ -152,7 +154,7 @@ impl Profile {
             Kind::Int => Cell::Int(i64::from(random[7] % 9) - 4),
             Kind::Float => Cell::Float(float[random[7] as usize % 7]),
             Kind::Text => Cell::text(UNICODE[random[7] as usize % 8]),
-            Kind::Bool => Cell::Bool(random[7] % 2 == 0),
+            Kind::Bool => Cell::Bool(random[7].is_multiple_of(2)),
             _ => Cell::Date(random[7] as i32 % 11 - 5),
         };
         vec![
@@ -166,7 +168,7 @@ impl Profile {
             or_missing(6, Cell::Text(format!("{}{}", UNICODE[random[6] as usize % 8], random[6] % 4))),
             or_missing(7, order),
             or_missing(8, Cell::Int(i64::from(random[8] % 3))),
-            or_missing(9, Cell::Bool(random[9] % 2 == 0)),
+            or_missing(9, Cell::Bool(random[9].is_multiple_of(2))),
             or_missing(10, Cell::Float(f64::from(random[10] % 40) / 4.0)),
         ]
     }
@@ -302,10 +304,11 @@ impl Draw {
         // Of folds, a bit each: by what they are.
         let grouped = match self.kind {
             "grouped" | "stratified_grouped" => true,
-            "temporal" => self.times[2] % 4 > 0,
-            _ => folded && self.times[0] % 2 == 0,
+            "temporal" => !self.times[2].is_multiple_of(4),
+            _ => folded && self.times[0].is_multiple_of(2),
         };
-        let stratified = matches!(self.kind, "stratified" | "stratified_grouped") || folded && self.times[1] % 2 == 0;
+        let stratified =
+            matches!(self.kind, "stratified" | "stratified_grouped") || folded && self.times[1].is_multiple_of(2);
         if folded {
             set("folds", json!(self.folds));
             set("fold_column", if self.fold_column { json!("fold") } else { Value::Null });
@@ -335,7 +338,7 @@ impl Draw {
             set("gap", clock.gap(self.times[1]));
             let splits = split["sizes"].as_object().unwrap().len();
             let excluded = [vec![], vec![name(0)], vec![name(splits - 1)], (0..splits).map(name).collect()];
-            if grouped && self.times[2] % 5 > 0 {
+            if grouped && !self.times[2].is_multiple_of(5) {
                 split["oot_exclude"] = json!(excluded[self.times[2] as usize % 5 - 1]);
             }
         }

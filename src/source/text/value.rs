@@ -9,7 +9,7 @@ use super::number::{Number, number, trimmed};
 
 pub(super) use crate::instant::{Stamp, date, stamp};
 
-/// The words that the recipe has for a missing value, instead of those of [`is_missing`]. Cheap to clone.
+/// The words that the recipe has for a missing value, instead of those of pandas. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct NullWords(Arc<HashSet<Vec<u8>>>);
 
