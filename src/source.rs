@@ -129,6 +129,14 @@ impl SourceOptions {
         Self { limits, ..self }
     }
 
+    /// Checks that there is room for so many columns.
+    ///
+    /// # Errors
+    /// As [`Limits::check_columns`].
+    pub fn check_columns(&self, columns: usize) -> Result<()> {
+        self.limits.check_columns(columns as u64)
+    }
+
     /// The names of the columns of text shards, when a signature gives them.
     pub fn signature_names(&self) -> Option<&[String]> {
         self.text.names.as_deref()

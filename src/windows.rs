@@ -7,6 +7,7 @@ use std::sync::mpsc::{Receiver, sync_channel};
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::{DataType, SchemaRef};
+use hashbrown::HashMap;
 use rayon::prelude::*;
 
 use crate::engine::Engine;
@@ -156,6 +157,8 @@ pub struct TextWindows {
     /// Blocks a window.
     width: usize,
     widened: Option<ShardFields>,
+    /// Where each of these is.
+    index: Option<HashMap<String, usize>>,
     ended: bool,
     /// Bytes on disk not yet told of.
     disk_bytes: u64,
@@ -224,6 +227,7 @@ impl TextWindows {
             content,
             width,
             widened: None,
+            index: None,
             ended: false,
             disk_bytes: shard.bytes,
             rows: 0,
@@ -280,12 +284,16 @@ impl TextWindows {
     /// Takes note of the types that hold a block's values.
     fn widen(&mut self, parsed: Parsed) {
         let fields = self.widened.get_or_insert_with(|| self.fields.clone());
+        let index = self.index.get_or_insert_with(|| fields.iter().map(|(name, _)| name.clone()).zip(0..).collect());
         let wanted = &self.wanted;
         let wider = parsed.widened.into_iter().map(|(at, data_type)| (wanted[at].name.clone(), data_type));
         for (name, data_type) in wider.chain(parsed.new_columns) {
-            match fields.iter_mut().find(|(known, _)| *known == name) {
-                Some((_, known)) => *known = schema::wider(known, &data_type).unwrap_or(DataType::Utf8),
-                None => fields.push((name, data_type)),
+            match index.get(&name) {
+                Some(&at) => fields[at].1 = schema::wider(&fields[at].1, &data_type).unwrap_or(DataType::Utf8),
+                None => {
+                    index.insert(name.clone(), fields.len());
+                    fields.push((name, data_type));
+                }
             }
         }
     }

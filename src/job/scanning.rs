@@ -161,7 +161,11 @@ impl Scanning<'_> {
         let Self { engine, store, .. } = self;
         let one = &self.surveyed[at];
         match outcome {
-            Outcome::Widened(fields) => Ok(Some(fields)),
+            Outcome::Widened(fields) => {
+                // JSON has columns that its first rows do not show.
+                self.options.check_columns(fields.len()).map_err(|e| e.in_shard(&one.shard.name))?;
+                Ok(Some(fields))
+            }
             Outcome::Done { summary, columns, cached, crowded } => {
                 one.shard.check_unchanged()?;
                 let framed = frame::encode(Kind::Summary, &summary)?;

@@ -99,4 +99,7 @@ fn more_columns_than_there_is_room_for_are_refused() {
     let says = ["20000 columns are more than there is room for: raise --memory"];
     refused_within_limits("CSV", "a.csv", format!("{}\n{ones}\n", names.join(",")).as_bytes(), &says);
     refused_within_limits("JSON", "a.jsonl", format!("{{{}}}\n", objects.join(",")).as_bytes(), &says);
+    // Another column a row: the first rows show few of them.
+    let late: String = objects.iter().map(|object| format!("{{{object}}}\n")).collect();
+    refused_within_limits("JSON, row by row", "a.jsonl", late.as_bytes(), &["a.jsonl", says[0]]);
 }
