@@ -90,6 +90,8 @@ pub fn cases() -> Vec<Case> {
             sound().with(|f| (f.rows, f.values) = (1 << 31, 1 << 31)),
             &["column `x`", "rows before the row group does"],
         ),
+        claim("more rows than its row groups", sound().with(|f| f.more_rows = 3), &["claims 7 rows", "have 4"]),
+        claim("no rows but those of its row groups", sound().with(|f| f.more_rows = -4), &["claims 0 rows", "have 4"]),
         claim("more values than rows", sound().with(|f| f.values = 5), &["column `x`", "holds 5 of the 4 rows"]),
         claim(
             "more rows than pages have",

@@ -137,6 +137,8 @@ pub struct Forged {
     pub codec: i64,
     /// Rows of the row group.
     pub rows: i64,
+    /// How many more rows the file claims than its row group.
+    pub more_rows: i64,
     pub values: i64,
     pub uncompressed: i64,
     pub compressed: i64,
@@ -160,6 +162,7 @@ impl Forged {
             repetition: 0,
             codec: 0,
             rows,
+            more_rows: 0,
             values: rows,
             uncompressed: pages.len() as i64,
             compressed: pages.len() as i64,
@@ -198,7 +201,7 @@ impl Forged {
         Thrift::default()
             .int(1, 1)
             .list(2, 12, self.elements, &[root, column].concat())
-            .number(3, self.rows)
+            .number(3, self.rows.wrapping_add(self.more_rows))
             .list(4, 12, self.groups, &group)
             .end()
     }

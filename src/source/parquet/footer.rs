@@ -77,6 +77,11 @@ pub(super) fn first_rows(metadata: &ParquetMetaData, shard: &Shard) -> Result<Ve
         rows += group.num_rows() as u64;
         first_rows.push(rows);
     }
+    let claimed = metadata.file_metadata().num_rows();
+    if u64::try_from(claimed) != Ok(rows) {
+        let message = format!("the footer claims {claimed} rows, and its row groups have {rows}; the shard is damaged");
+        return Err(Error::data(Site::shard(&shard.name), message));
+    }
     Ok(first_rows)
 }
 
