@@ -171,7 +171,7 @@ fn what_is_read_of_json_lines_is_what_serde_reads() {
         }
         fs::write(&path, format!("{{\"a\":0}}\n{line}\n")).unwrap();
         let (rows, skipped) = read(&path, &options, 1 << 20).unwrap();
-        assert_eq!(rows.len() + skipped.len(), if line.trim_ascii().is_empty() { 1 } else { 2 }, "{line}");
+        assert_eq!(rows.len() + skipped.len(), if line.trim_matches([' ', '\t']).is_empty() { 1 } else { 2 }, "{line}");
         // What serde takes may still have a key twice, and lone surrogates are checked where they are used.
         if rows.len() == 2 {
             assert!(is_plain_object(&line) || line.contains("\\u"), "{line}");
