@@ -173,6 +173,41 @@ fn pass_two_alone_leaves_out_what_pass_one_left_out() {
     assert!(error.contains("lacks 1 of 9 shards"), "{error}");
 }
 
+/// The value that cannot be read is in no key column, so the shard is found out when all rows are allotted already.
+#[test]
+fn statistics_of_train_are_those_of_the_shards_that_are_left() {
+    let place = Place::new();
+    shards(&place);
+    for shard in [3, 6] {
+        fs::remove_file(place.path(&format!("data/part-{shard}.csv"))).unwrap();
+    }
+    let more = |out: &str, rows: &str| {
+        let mut recipe = recipe(
+            &place,
+            out,
+            &value!({ "input": { "bad_rows": rows, "bad_shards": "skip", "max_bad_shards": 0.2 } }),
+        );
+        recipe["split"]["sizes"] = value!({ "train": 0.5, "b": 0.5 });
+        recipe["fit"] = value!({ "rows": "train" });
+        recipe["transform"] = value!([{ "columns": "amount", "op": "standard_scaler" }]);
+        recipe
+    };
+    run(&more("good", "raise"));
+    fs::write(place.path("data/part-5x.csv"), "id,amount,name\n77001,1.5,a\n77002,many,b\n").unwrap();
+    let report = run(&more("bad", "raise"));
+    assert_eq!(report.bad_shards.len(), 1, "{:?}", report.bad_shards);
+    let without = |name: &str| {
+        let mut hashes = hashes(&place.path(name));
+        hashes.remove("_skipped.jsonl");
+        hashes
+    };
+    assert_eq!(without("bad"), without("good"));
+    // Where the row alone is skipped, the other one of its shard counts, in every reading.
+    let report = run(&more("rows", "skip"));
+    assert_eq!((report.dropped, report.rows), (vec![("bad_row".to_string(), 1)], 8 * ROWS as u64 + 1));
+    assert!(verify::output(&place.path("rows")).unwrap().ok);
+}
+
 #[test]
 fn a_shard_with_a_bad_row_is_a_bad_shard_where_rows_are_not_skipped() {
     let place = Place::new();

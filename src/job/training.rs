@@ -72,14 +72,22 @@ impl Job {
         if self.recipe.fit.rows == FitRows::All {
             return self.complete(engine, store, survey, records, (keep, lacking), Reading::Whole);
         }
-        let keys = self.complete(engine, store, survey, records, (false, lacking), Reading::Keys)?;
-        let reused = keys.reused;
-        let (training, survey, records) = self.training(engine, store, keys)?;
-        let reading = Reading::Training(&training);
-        let mut scanned = self.complete(engine, store, survey, records, (keep, lacking), reading)?;
-        scanned.reused = scanned.reused.min(reused);
-        scanned.allotted = Some(training.allotted);
-        Ok(scanned)
+        let (mut survey, mut records) = (survey, records);
+        loop {
+            let keys = self.complete(engine, store, survey, records, (false, lacking), Reading::Keys)?;
+            let (reused, left_out) = (keys.reused, keys.bad_shards.len());
+            let (training, good, ledgers) = self.training(engine, store, keys)?;
+            let reading = Reading::Training(&training);
+            let mut scanned = self.complete(engine, store, good, ledgers, (keep, lacking), reading)?;
+            if scanned.bad_shards.len() == left_out {
+                scanned.reused = scanned.reused.min(reused);
+                scanned.allotted = Some(training.allotted);
+                return Ok(scanned);
+            }
+            // A shard that is bad beyond its keys had rows allotted: without them, others are those of train.
+            survey = Survey { shards: scanned.surveyed, bad: scanned.bad_shards };
+            records = scanned.records.into_iter().map(Some).collect();
+        }
     }
 
     /// Allots all rows, to know those of train.

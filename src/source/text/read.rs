@@ -12,7 +12,7 @@ use super::column::{self, Column};
 use super::delimited::Records;
 use super::json::{Keys, Objects, Value};
 use super::observe::{Observed, text_of};
-use super::skip::{Fault, Skipped, Skips};
+use super::skip::{BadRows, Fault, Skipped, Skips};
 use super::split::Block;
 use super::{Parsed, TextFormat, TextShard, Wanted};
 use crate::error::{Error, Result, Site};
@@ -166,12 +166,27 @@ impl TextShard {
         Ok(true)
     }
 
+    /// The columns whose type the recipe sets: those that are wanted, and where bad rows are skipped the others too, for which
+    /// rows are skipped must not depend on what is wanted of them.
+    fn judged(&self, wanted: &[Wanted]) -> Vec<(String, DataType)> {
+        let mut judged: Vec<(String, DataType)> =
+            wanted.iter().filter(|one| one.forced).map(|one| (one.name.clone(), one.data_type.clone())).collect();
+        if self.options.bad_rows == BadRows::Skip {
+            let names: HashSet<&str> = wanted.iter().map(|one| one.name.as_str()).collect();
+            judged.extend(self.options.forced.iter().filter(|(name, _)| !names.contains(name.as_str())).cloned());
+        }
+        judged
+    }
+
     fn parse_delimited(&self, block: &Block, delimiter: u8, wanted: &[Wanted], broken: Vec<Fault>) -> Result<Parsed> {
         let positions: HashMap<&str, usize> =
             self.names.iter().enumerate().map(|(at, name)| (name.as_str(), at)).collect();
         let position = |at: usize| positions.get(wanted[at].name.as_str()).copied();
         let mut reading = Reading::new(wanted, block, position);
-        let mut skips = self.skips(block, broken, || forced(wanted, position));
+        let mut skips = self.skips(block, broken, || {
+            let at = |(name, set): (String, DataType)| Some((*positions.get(name.as_str())?, set, name));
+            self.judged(wanted).into_iter().filter_map(at).collect()
+        });
         let mut records = Records::new(&block.bytes, delimiter, self.options.null_values.as_ref());
         let mut cells = Cells::new(&block.bytes, self.names.len());
         let at_once = records_at_once(self.names.len());
@@ -195,25 +210,34 @@ impl TextShard {
             more &= go_on || skips.is_some();
         }
         let skipped = skips.map(Skips::finish).unwrap_or_default();
-        reading.finish(|| self.observe_rows(block, u64::MAX, &set_types(wanted)), Vec::new(), skipped)
+        reading.finish(|| self.observe_rows(block, u64::MAX, &self.judged(wanted)), Vec::new(), skipped)
     }
 
     fn parse_json(&self, block: &Block, wanted: &[Wanted], broken: Vec<Fault>) -> Result<Parsed> {
         let text = text_of(block)?;
-        let names: HashSet<&str> = wanted.iter().map(|wanted| wanted.name.as_str()).collect();
+        let judged = self.judged(wanted);
+        let mut held: Vec<&str> = wanted.iter().map(|wanted| wanted.name.as_str()).collect();
+        let mut names: HashSet<&str> = held.iter().copied().collect();
+        held.extend(judged.iter().map(|(name, _)| name.as_str()).filter(|name| names.insert(name)));
+        let width = held.len();
         let others = self.names.iter().map(String::as_str).filter(|name| !names.contains(name));
-        let mut keys = Keys::new(wanted.iter().map(|wanted| wanted.name.as_str()).chain(others));
+        let mut keys = Keys::new(held.iter().copied().chain(others));
         let mut reading = Reading::new(wanted, block, Some);
-        let mut skips = self.skips(block, broken, || forced(wanted, Some));
+        let mut skips = self.skips(block, broken, || {
+            let positions: HashMap<&str, usize> = held.iter().copied().zip(0..).collect();
+            let at =
+                |(name, set): &(String, DataType)| Some((*positions.get(name.as_str())?, set.clone(), name.clone()));
+            judged.iter().filter_map(at).collect()
+        });
         let mut objects = Objects::new(text, self.format);
-        let mut cells = Cells::new(text.as_bytes(), wanted.len());
-        let at_once = records_at_once(wanted.len());
+        let mut cells = Cells::new(text.as_bytes(), width);
+        let at_once = records_at_once(width);
         let mut more = true;
         while more {
             cells.clear();
             let mut wrong = None;
             while more && wrong.is_none() && (cells.rows() as u64) < at_once {
-                match next_object(&mut objects, &mut keys, &mut cells, wanted.len(), skips.as_mut()) {
+                match next_object(&mut objects, &mut keys, &mut cells, width, skips.as_mut()) {
                     Ok(found) => more = found,
                     Err(fault) => wrong = Some(fault),
                 }
@@ -225,7 +249,7 @@ impl TextShard {
             more &= go_on || skips.is_some();
         }
         let skipped = skips.map(Skips::finish).unwrap_or_default();
-        let observe = || self.observe_rows(block, u64::MAX, &set_types(wanted));
+        let observe = || self.observe_rows(block, u64::MAX, &self.judged(wanted));
         let own: HashSet<&str> = self.names.iter().map(String::as_str).collect();
         let new_names: Vec<String> = keys.into_met().filter(|name| !own.contains(name.as_str())).collect();
         let new_columns = if new_names.is_empty() {
@@ -288,17 +312,6 @@ fn next_object<'a>(
         }
     }
     Ok(true)
-}
-
-/// Position, type and name of the wanted columns whose type the recipe sets, of those that are in the shard.
-fn forced(wanted: &[Wanted], position: impl Fn(usize) -> Option<usize>) -> Vec<(usize, DataType, String)> {
-    let forced = wanted.iter().enumerate().filter(|(_, wanted)| wanted.forced);
-    forced.filter_map(|(at, wanted)| Some((position(at)?, wanted.data_type.clone(), wanted.name.clone()))).collect()
-}
-
-/// Names and types of the wanted columns whose type the recipe sets.
-fn set_types(wanted: &[Wanted]) -> Vec<(String, DataType)> {
-    wanted.iter().filter(|wanted| wanted.forced).map(|wanted| (wanted.name.clone(), wanted.data_type.clone())).collect()
 }
 
 fn set<'a>(cells: &mut Cells<'a>, column: usize, value: Value<'a>) {
