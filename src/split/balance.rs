@@ -52,7 +52,9 @@ pub fn balanced(kinds: &[Kind], classes: usize, shares: &[(u64, u64)]) -> (Vec<u
             search.improve();
         }
     }
-    let worst = search.order.last().map(|(_, cell)| Worst {
+    // A class whose rows were all dropped before is in no split, and off by nothing.
+    let has_rows = |(_, cell): &&(Size, usize)| search.totals[cell / shares.len()] > 0;
+    let worst = search.order.iter().rev().find(has_rows).map(|(_, cell)| Worst {
         class: *cell / shares.len(),
         split: *cell % shares.len(),
         deviation: search.deviation[*cell],
