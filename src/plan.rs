@@ -199,6 +199,11 @@ impl Plan {
     ) -> Result<(Self, Option<Marks>)> {
         let states: Vec<_> = merged.columns.iter().map(ColumnSummary::to_fit).collect();
         let mut pipeline = transform::fit(recipe, &collect.schema, &states)?;
+        pipeline.narrow(
+            recipe,
+            &collect.schema,
+            &merged.columns.iter().map(|column| &column.state).collect::<Vec<_>>(),
+        )?;
         if let Some(name) = &recipe.split.fold_column {
             pipeline.add_fold_column(name)?;
         }

@@ -107,6 +107,8 @@ pub struct OutputColumn {
     pub data_type: String,
     /// Whether it depends on the data how many columns this is, or whether it is there at all.
     pub depends_on_data: bool,
+    /// Whether it gets a smaller type if that holds all values, which is known only once they are read.
+    pub may_be_narrowed: bool,
 }
 
 /// An estimate of what a run needs, in bytes. Vocabularies are not in it: their size is known only once they are read.
@@ -308,6 +310,7 @@ fn output_columns(recipe: &Recipe, schema: &SchemaRef) -> Result<Vec<OutputColum
     if let Some(name) = &recipe.split.fold_column {
         pipeline.add_fold_column(name)?;
     }
+    let narrows = transform::narrow::candidates(recipe, schema)?;
     let mut columns: Vec<OutputColumn> = Vec::with_capacity(pipeline.output.len());
     for column in &pipeline.output {
         let lane = &pipeline.lanes[column.lane];
@@ -320,6 +323,7 @@ fn output_columns(recipe: &Recipe, schema: &SchemaRef) -> Result<Vec<OutputColum
                 name,
                 data_type: column.data_type.to_string(),
                 depends_on_data: spread || indicator,
+                may_be_narrowed: narrows.get(lane.input).copied().unwrap_or_default() && !lane.is_fold(),
             });
         }
     }

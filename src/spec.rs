@@ -245,6 +245,10 @@ pub struct Output {
     pub compression: Option<Compression>,
     /// Type of scaled columns.
     pub float: FloatType,
+    /// Whether integers and floats that no step works on get the smallest type that holds all values of the data exactly.
+    /// Parquet only: text has no types.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub narrow: bool,
     /// Format of the metadata file.
     pub metadata: MetadataFormat,
 }
@@ -258,12 +262,18 @@ impl Default for Output {
             shard_rows: 100_000,
             compression: None,
             float: FloatType::Float64,
+            narrow: false,
             metadata: MetadataFormat::Json,
         }
     }
 }
 
 impl Output {
+    /// Whether columns are narrowed: text has no types to choose from.
+    pub fn narrows(&self) -> bool {
+        self.narrow && self.format == OutputFormat::Parquet
+    }
+
     /// The compression in force: what was asked for, or the format's default.
     pub fn compression(&self) -> Compression {
         self.compression.unwrap_or(match self.format {
