@@ -69,7 +69,7 @@ pub fn markdown(job: JobName) -> String {
 }
 
 fn section(job: JobName, text: &mut String) -> std::fmt::Result {
-    writeln!(text, "## `twopass job {}`\n\n{}.\n", job.name(), sentence(job.purpose()))?;
+    writeln!(text, "## {}\n\n{}.\n", job.name(), sentence(job.purpose()))?;
     writeln!(text, "| directory | path | flag | holds |\n|---|---|---|---|")?;
     for (direction, places) in [("in", job.inputs()), ("out", job.outputs())] {
         for place in places {
