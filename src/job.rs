@@ -197,7 +197,15 @@ impl Job {
         let all = || std::thread::available_parallelism().map_or(1, Into::into);
         let threads = if run.threads > 0 { run.threads } else { all() };
         let limits = Limits::of(run.memory.0, threads);
-        Ok(SourceOptions::new(&self.recipe.input)?.on_disk(self.disk.clone()).within(limits))
+        let options = SourceOptions::new(&self.recipe.input)?.on_disk(self.disk.clone()).within(limits);
+        Ok(options.inflating_in(self.scratch()))
+    }
+
+    /// Where files without names are: on the disk of the state, which is one that holds much, and no memory.
+    fn scratch(&self) -> PathBuf {
+        let state = std::path::absolute(self.state_path()).ok();
+        let there = state.as_deref().and_then(|state| state.ancestors().find(|directory| directory.is_dir()));
+        there.map_or_else(std::env::temp_dir, Path::to_path_buf)
     }
 
     fn report(&self, scanned: &Scanned, phases: Vec<Phase>) -> Report {

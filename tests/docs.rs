@@ -7,6 +7,7 @@ use std::process::Command;
 
 use serde_json::Value;
 use twopass::job::Job;
+use twopass::sagemaker::{self, JobName};
 use twopass::spec::keys;
 use twopass::transform;
 
@@ -208,4 +209,29 @@ fn every_source_file_is_in_the_code_map() {
         }
     }
     assert!(lacking.is_empty(), "DESIGN.md's code map lacks {lacking:?}");
+}
+
+/// `docs/jobs.md` with the contracts of this version of the program.
+fn with_contracts(text: &str) -> String {
+    let mut current = text.to_string();
+    for job in JobName::ALL {
+        let begin = format!("<!-- contract: {} -->\n", job.name());
+        let from = current.find(&begin).expect("its place") + begin.len();
+        let to = from + current[from..].find("<!-- end -->").expect("its end");
+        current.replace_range(from..to, &format!("{}\n", sagemaker::markdown(job)));
+    }
+    current
+}
+
+/// `TWOPASS_UPDATE_DOCS=1` writes the page anew.
+#[test]
+fn the_contracts_of_the_jobs_are_those_of_the_program() {
+    let path = root().join("docs/jobs.md");
+    let text = fs::read_to_string(&path).unwrap();
+    let current = with_contracts(&text);
+    if std::env::var_os("TWOPASS_UPDATE_DOCS").is_some() {
+        fs::write(&path, &current).unwrap();
+    } else {
+        assert!(text == current, "docs/jobs.md is not current; run this test with TWOPASS_UPDATE_DOCS=1");
+    }
 }

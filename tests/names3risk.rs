@@ -29,10 +29,11 @@ fn rows() -> Table {
     paths.sort();
     let mut all = Table { columns: Vec::new(), rows: Vec::new() };
     for path in paths {
-        let mut shard = match path.extension().is_some_and(|extension| extension == "parquet") {
-            true => Table::of_batch(&read_parquet(&path)),
-            false => Table::of_batch(&csv::read_text(&path)),
-        };
+        let mut shard = Table::of_batch(&match path.extension().and_then(|extension| extension.to_str()) {
+            Some("parquet") => read_parquet(&path),
+            Some("tsv") => csv::read_text_by(&path, b'\t'),
+            _ => csv::read_text(&path),
+        });
         shard.rows.iter_mut().flatten().for_each(|cell| match cell {
             Cell::Int(value) => *cell = Cell::Text(value.to_string()),
             Cell::Float(value) => *cell = Cell::Text(value.to_string()),

@@ -18,12 +18,12 @@ const SHOWN: usize = 20;
 /// Checks the job that the arguments amount to.
 pub fn run(args: &JobArgs) -> anyhow::Result<ExitCode> {
     let preview = resolve::job(args)?.check()?;
-    if args.json {
+    if args.shown.json {
         let mut value = serde_json::to_value(&preview).context("cannot print the preview")?;
         value["memory"]["needed"] = json!(preview.memory.needed());
         value["memory"]["fits"] = json!(preview.memory.fits());
         print(&serde_json::to_string_pretty(&value).context("cannot print the preview")?)?;
-    } else if !args.quiet {
+    } else if !args.shown.quiet {
         print(&text(&preview))?;
     }
     let refused: Vec<&Disagreement> = preview.disagreements.iter().filter(|one| one.refused).collect();

@@ -25,34 +25,38 @@ fn bytes(path: &Path) -> Vec<u8> {
     bytes
 }
 
-/// With a header, by commas or by tabs.
-fn format(path: &Path) -> Format {
-    let tabs = path.extension().is_some_and(|extension| extension == "tsv");
-    Format::default().with_header(true).with_delimiter(if tabs { b'\t' } else { b',' })
-}
-
 /// With the types given; an empty field is missing.
 pub fn read_as(path: &Path, schema: &SchemaRef) -> RecordBatch {
     let bytes = bytes(path);
-    let reader = ReaderBuilder::new(Arc::clone(schema)).with_format(format(path)).build(bytes.as_slice()).unwrap();
+    let reader = ReaderBuilder::new(Arc::clone(schema)).with_header(true).build(bytes.as_slice()).unwrap();
     concat_batches(schema, &reader.map(Result::unwrap).collect::<Vec<_>>()).unwrap()
 }
 
 /// With the types that all rows allow: integers, floats, booleans, text.
 pub fn read(path: &Path) -> RecordBatch {
-    let (schema, _) = format(path).infer_schema(bytes(path).as_slice(), None).unwrap();
+    let (schema, _) = Format::default().with_header(true).infer_schema(bytes(path).as_slice(), None).unwrap();
     read_as(path, &Arc::new(schema))
 }
 
 /// Names of the columns.
 pub fn names(path: &Path) -> Vec<String> {
-    let (schema, _) = format(path).infer_schema(bytes(path).as_slice(), Some(1)).unwrap();
+    let (schema, _) = Format::default().with_header(true).infer_schema(bytes(path).as_slice(), Some(1)).unwrap();
     schema.fields().iter().map(|field| field.name().clone()).collect()
 }
 
 /// Every field as it is written.
 pub fn read_text(path: &Path) -> RecordBatch {
-    let (schema, _) = format(path).infer_schema(bytes(path).as_slice(), Some(1)).unwrap();
+    read_text_by(path, b',')
+}
+
+/// The same, with fields between bytes other than commas.
+pub fn read_text_by(path: &Path, delimiter: u8) -> RecordBatch {
+    let bytes = bytes(path);
+    let format = Format::default().with_header(true).with_delimiter(delimiter);
+    let (schema, _) = format.infer_schema(bytes.as_slice(), Some(1)).unwrap();
     let text = |field: &Arc<Field>| Field::new(field.name(), DataType::Utf8, true);
-    read_as(path, &Arc::new(Schema::new(schema.fields().iter().map(text).collect::<Vec<_>>())))
+    let schema = Arc::new(Schema::new(schema.fields().iter().map(text).collect::<Vec<_>>()));
+    let reader = ReaderBuilder::new(Arc::clone(&schema)).with_header(true).with_delimiter(delimiter);
+    let reader = reader.build(bytes.as_slice()).unwrap();
+    concat_batches(&schema, &reader.map(Result::unwrap).collect::<Vec<_>>()).unwrap()
 }
