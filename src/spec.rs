@@ -11,7 +11,7 @@ mod split;
 mod transform;
 mod values;
 
-pub use derive::{Cast, CastErrors, Concat, DropColumns, IfMissing, KeepColumns, Rename, RowMax};
+pub use derive::{Cast, CastErrors, Coalesce, Concat, DropColumns, IfMissing, KeepColumns, Rename, RowMax};
 pub use split::{Dedupe, Fit, FitRows, GroupSizes, Keep, MissingGroups, OOT, Rest, Split, SplitKind};
 pub use transform::{
     CategoryOrder, Frequency, ImputeStrategy, MinMaxScaler, OneHotDrop, OneHotEncoder, OneHotUnknown, OrdinalEncoder,
