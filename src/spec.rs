@@ -1,11 +1,14 @@
 //! The recipe as types: what a user may ask for, with its defaults. Serde reads it, schemars describes it; the checks
 //! that need more than one key are in [`check`]. It never looks at data.
 
+use std::collections::BTreeMap;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub mod check;
 mod derive;
+pub mod files;
 pub mod keys;
 mod split;
 mod transform;
@@ -61,7 +64,7 @@ pub struct Input {
     /// What to do when a shard has a column that the first shard has not.
     pub extra_columns: ExtraColumns,
     /// Types that override what the shards say, by column.
-    pub schema: std::collections::BTreeMap<String, TypeName>,
+    pub schema: BTreeMap<String, TypeName>,
     /// What stands between the fields of CSV and TSV shards: `auto`, or one character.
     #[serde(skip_serializing_if = "Delimiter::is_auto")]
     pub delimiter: Delimiter,
@@ -119,7 +122,7 @@ impl Default for Input {
             signature: None,
             missing_columns: MissingColumns::Insert,
             extra_columns: ExtraColumns::Raise,
-            schema: std::collections::BTreeMap::new(),
+            schema: BTreeMap::new(),
             delimiter: Delimiter::Auto,
             null_values: None,
             encoding_errors: EncodingErrors::Raise,
@@ -251,7 +254,28 @@ pub struct Output {
     pub narrow: bool,
     /// Format of the metadata file.
     pub metadata: MetadataFormat,
+    /// Where the parts of a split are, and copies of them: by split a path or several, with `{split}`, `{part}` and
+    /// `{ext}`. What is not named is where the layout says.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub files: BTreeMap<String, OneOrMany>,
+    /// Where the names of the columns are.
+    #[serde(skip_serializing_if = "is_signature")]
+    pub signature_file: String,
+    /// Where the metadata are.
+    #[serde(skip_serializing_if = "is_metadata")]
+    pub metadata_file: String,
 }
+
+fn is_signature(path: &str) -> bool {
+    path == SIGNATURE
+}
+
+fn is_metadata(path: &str) -> bool {
+    path == METADATA
+}
+
+const SIGNATURE: &str = "signature";
+const METADATA: &str = "metadata";
 
 impl Default for Output {
     fn default() -> Self {
@@ -264,6 +288,9 @@ impl Default for Output {
             float: FloatType::Float64,
             narrow: false,
             metadata: MetadataFormat::Json,
+            files: BTreeMap::new(),
+            signature_file: SIGNATURE.into(),
+            metadata_file: METADATA.into(),
         }
     }
 }
