@@ -51,6 +51,12 @@ pub struct Recipe {
 pub struct Input {
     /// File, directory, glob, or a list of them.
     pub path: OneOrMany,
+    /// Of the files in a directory, only those are shards whose path within it one of these globs matches; none: all.
+    #[serde(skip_serializing_if = "OneOrMany::is_empty")]
+    pub names: OneOrMany,
+    /// A directory of further shards, if it is there; a name that is in `path` too is read from there.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub secondary: Option<String>,
     /// Format of the shards: by name, then by content.
     pub format: InputFormat,
     /// A file with comma-separated names for the columns of CSV and TSV shards, which then have no header line.
@@ -115,6 +121,8 @@ impl Default for Input {
     fn default() -> Self {
         Self {
             path: OneOrMany::default(),
+            names: OneOrMany::default(),
+            secondary: None,
             format: InputFormat::Auto,
             signature: None,
             missing_columns: MissingColumns::Insert,
