@@ -59,7 +59,7 @@ pub struct Input {
     pub secondary: Option<String>,
     /// Format of the shards: by name, then by content.
     pub format: InputFormat,
-    /// A file with comma-separated names for the columns of CSV and TSV shards, which then have no header line.
+    /// A file with comma-separated names for the columns of CSV and TSV shards, which then need no header line.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub signature: Option<String>,
     /// What to do when a shard lacks a column of the first shard.
