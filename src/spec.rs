@@ -54,9 +54,15 @@ pub struct Recipe {
 pub struct Input {
     /// File, directory, glob, or a list of them.
     pub path: OneOrMany,
+    /// Of the files in a directory, only those are shards whose path within it one of these globs matches; none: all.
+    #[serde(skip_serializing_if = "OneOrMany::is_empty")]
+    pub names: OneOrMany,
+    /// A directory of further shards, if it is there; a name that is in `path` too is read from there.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub secondary: Option<String>,
     /// Format of the shards: by name, then by content.
     pub format: InputFormat,
-    /// A file with comma-separated names for the columns of CSV and TSV shards, which then have no header line.
+    /// A file with comma-separated names for the columns of CSV and TSV shards, which then need no header line.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub signature: Option<String>,
     /// What to do when a shard lacks a column of the first shard.
@@ -118,6 +124,8 @@ impl Default for Input {
     fn default() -> Self {
         Self {
             path: OneOrMany::default(),
+            names: OneOrMany::default(),
+            secondary: None,
             format: InputFormat::Auto,
             signature: None,
             missing_columns: MissingColumns::Insert,

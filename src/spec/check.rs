@@ -18,6 +18,11 @@ pub fn recipe(recipe: &Recipe) -> Result<()> {
     if recipe.input.path.as_slice().is_empty() {
         return refuse("nothing to read: set input.path in the recipe, or give --input PATH".into());
     }
+    for glob in recipe.input.names.as_slice() {
+        if let Err(e) = glob::Pattern::new(glob) {
+            return refuse(format!("input.names: `{glob}` is not a glob: {} at character {}", e.msg, e.pos));
+        }
+    }
     for (key, share) in [("max_bad_rows", recipe.input.max_bad_rows), ("max_bad_shards", recipe.input.max_bad_shards)] {
         if !(0.0..=1.0).contains(&share) {
             return refuse(format!("input.{key} = {share} is no share; it is from 0 to 1"));
