@@ -6,7 +6,7 @@ use anyhow::Context;
 use indicatif::HumanBytes;
 use serde_json::json;
 use twopass::error::{Error, Site};
-use twopass::preview::{Difference, Disagreement, Preview, StateKind};
+use twopass::preview::{Difference, Disagreement, OutputColumn, Preview, StateKind};
 
 use super::args::JobArgs;
 use super::report::{count, cut, percent, table};
@@ -103,7 +103,7 @@ fn columns(preview: &Preview) -> String {
             told[at] = true;
             let column = &preview.output[at];
             if column.name == *name {
-                column.data_type.clone()
+                own_type(column)
             } else {
                 format!("{} ({}, as many as there are categories)", column.data_type, column.name)
             }
@@ -115,12 +115,18 @@ fn columns(preview: &Preview) -> String {
         let becomes = match (spread, column.depends_on_data) {
             (Some(_), _) => format!("{} (as many as there are categories)", column.data_type),
             (None, true) => format!("{} (if a value is missing)", column.data_type),
-            (None, false) => column.data_type.clone(),
+            (None, false) => own_type(column),
         };
         let steps = steps(preview, spread.unwrap_or(&column.name));
         rows.push(vec![cut(&column.name, 40), String::new(), becomes, steps]);
     }
     table(["column", "input", "output", "steps"], 0..0, rows)
+}
+
+/// The type of a column that keeps its name.
+fn own_type(column: &OutputColumn) -> String {
+    let or_smaller = if column.may_be_narrowed { " or smaller" } else { "" };
+    format!("{}{or_smaller}", column.data_type)
 }
 
 /// The steps that work on a column of this name.

@@ -159,6 +159,10 @@ impl Job {
             Lack::Time => "split.time is not the one of the state".into(),
             Lack::Unique => "[dedupe] is not the one of the state".into(),
             Lack::Statistics => "the columns' statistics are needed, and the state has none".into(),
+            Lack::Narrow(names) => format!(
+                "output.narrow needs to know whether 32-bit floats hold the values of {}, which the state has not looked at",
+                columns(names)
+            ),
             Lack::Vocabularies(names) => {
                 let selected = transform::resolve(&self.recipe, &collect.schema)?;
                 let needs = |at: &&usize| names.contains(collect.schema.field(**at).name());

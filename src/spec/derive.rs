@@ -21,7 +21,7 @@ pub struct Rename {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub replacement: Option<String>,
     /// With `pattern`: name, glob, list of them, or `@numeric` and the like; default all columns.
-    #[serde(default, skip_serializing_if = "is_none")]
+    #[serde(default, skip_serializing_if = "OneOrMany::is_empty")]
     pub columns: OneOrMany,
 }
 
@@ -32,7 +32,7 @@ pub struct Cast {
     /// Name, glob, list of them, or `@numeric` and the like.
     pub columns: OneOrMany,
     /// Of these, columns to leave as they are: name, glob, list of them, or a class.
-    #[serde(default, skip_serializing_if = "is_none")]
+    #[serde(default, skip_serializing_if = "OneOrMany::is_empty")]
     pub except: OneOrMany,
     /// The type.
     pub to: TypeName,
@@ -125,8 +125,4 @@ pub enum IfMissing {
     Raise,
     /// It is passed over.
     Skip,
-}
-
-fn is_none(columns: &OneOrMany) -> bool {
-    columns.as_slice().is_empty()
 }
