@@ -17,7 +17,9 @@ const SHOWN: usize = 20;
 
 /// Checks the job that the arguments amount to.
 pub fn run(args: &JobArgs) -> anyhow::Result<ExitCode> {
-    let preview = resolve::job(args)?.check()?;
+    let (job, note) = resolve::job(args)?;
+    let mut preview = job.check()?;
+    preview.notes.extend(note);
     if args.json {
         let mut value = serde_json::to_value(&preview).context("cannot print the preview")?;
         value["memory"]["needed"] = json!(preview.memory.needed());

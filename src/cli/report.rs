@@ -9,7 +9,7 @@ use indicatif::HumanBytes;
 use serde_json::{Map, Value, json};
 use twopass::error::{Error, Result};
 use twopass::job::{Job, Report};
-use twopass::observe::Observer;
+use twopass::observe::{Event, Observer};
 use twopass::spec::{FitRows, Recipe, Resume, Transform};
 
 use super::args::JobArgs;
@@ -25,9 +25,12 @@ const SHOWN_SKIPPED: usize = 10;
 
 /// Runs a job and reports it.
 pub fn run(args: &JobArgs, go: impl FnOnce(&Job, &dyn Observer) -> Result<Report>) -> anyhow::Result<ExitCode> {
-    let job = resolve::job(args)?;
+    let (job, note) = resolve::job(args)?;
     let signals = Signals::catch().context("cannot catch signals")?;
     let progress = Progress::new(args.progress, args.quiet, args.verbose, signals.clone());
+    if let Some(note) = &note {
+        progress.event(Event::Note(note));
+    }
     let report = match go(&job, &progress) {
         Err(Error::Interrupted) => {
             progress.clear();
