@@ -92,7 +92,8 @@ impl Basis {
             Some(text) => serde_json::json!([input.format, text]),
         };
         let mut reading = serde_json::json!([format, signature, input.schema]);
-        if recipe.transform.iter().any(Transform::is_structural)
+        let whole_label = recipe.label.as_ref().is_some_and(|label| label.integer);
+        if (whole_label || recipe.transform.iter().any(Transform::is_structural))
             && let serde_json::Value::Array(parts) = &mut reading
         {
             let (how, of) = collect.derived.fingerprints();

@@ -1,6 +1,7 @@
 //! The program's face: what was typed becomes a job, what happens becomes progress on stderr and a result on stdout.
 
 mod args;
+mod ceiling;
 mod check;
 mod init;
 mod inspect;

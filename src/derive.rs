@@ -20,7 +20,7 @@ use crate::schema;
 use crate::source::Chunk;
 use crate::spec::{CastErrors, Recipe};
 
-use cast::Caster;
+use cast::{Caster, Misfit};
 
 /// The columns that a recipe makes of the input's.
 #[derive(Debug, Clone, PartialEq)]
@@ -46,6 +46,8 @@ enum Expression {
     Cast { input: Box<Expression>, column: String, to: DataType, errors: CastErrors },
     /// The texts of columns, joined.
     Concat { inputs: Vec<Expression>, column: String, separator: String, missing: Option<String> },
+    /// The label: as whole numbers if it is one of numbers.
+    Label { input: Box<Expression>, column: String },
     /// The largest value of each row.
     RowMax { inputs: Vec<Expression>, column: String, data_type: DataType },
     /// The first value of each row that is not missing.
@@ -159,6 +161,7 @@ impl Expression {
         match self {
             Self::Source(at) => source.field(*at).data_type().clone(),
             Self::Cast { to, .. } => to.clone(),
+            Self::Label { input, .. } => cast::label_type(&input.data_type(source)),
             Self::Concat { .. } => DataType::Utf8,
             Self::RowMax { data_type, .. } | Self::Coalesce { data_type, .. } => data_type.clone(),
         }
@@ -167,7 +170,7 @@ impl Expression {
     fn inputs(&self) -> &[Self] {
         match self {
             Self::Source(_) => &[],
-            Self::Cast { input, .. } => std::slice::from_ref(input),
+            Self::Cast { input, .. } | Self::Label { input, .. } => std::slice::from_ref(input),
             Self::Concat { inputs, .. } | Self::RowMax { inputs, .. } | Self::Coalesce { inputs, .. } => inputs,
         }
     }
@@ -175,7 +178,7 @@ impl Expression {
     fn inputs_mut(&mut self) -> &mut [Self] {
         match self {
             Self::Source(_) => &mut [],
-            Self::Cast { input, .. } => std::slice::from_mut(input),
+            Self::Cast { input, .. } | Self::Label { input, .. } => std::slice::from_mut(input),
             Self::Concat { inputs, .. } | Self::RowMax { inputs, .. } | Self::Coalesce { inputs, .. } => inputs,
         }
     }
@@ -218,6 +221,8 @@ impl Expression {
         match self {
             Self::Source(at) => return how.push_str(&format!("{:?}", source.field(*at).name())),
             Self::Cast { to, errors, .. } => how.push_str(&format!("cast {to} {errors:?}")),
+            // What becomes of it follows from its type alone.
+            Self::Label { .. } => how.push_str("label"),
             Self::Concat { separator, missing, .. } => how.push_str(&format!("concat {separator:?} {missing:?}")),
             Self::RowMax { .. } => how.push_str("row_max"),
             Self::Coalesce { .. } => how.push_str("coalesce"),
@@ -237,7 +242,19 @@ impl Expression {
         match self {
             Self::Source(at) => chunk.for_each_array(source, *at, visit),
             Self::Cast { input, column, to, errors } => {
-                let mut caster = Caster::new(to, *errors);
+                let mut caster = Caster::new(to, (*errors).into());
+                input.evaluate(source, chunk, &mut |first, array| {
+                    let first_row = chunk.first_row() + first as u64;
+                    visit(first, caster.apply(array, first_row).map_err(|e| e.in_column(column))?)
+                })
+            }
+            Self::Label { input, column } => {
+                let from = input.data_type(source);
+                let to = cast::label_type(&from);
+                if to == from {
+                    return input.evaluate(source, chunk, visit);
+                }
+                let mut caster = Caster::new(&to, Misfit::Label);
                 input.evaluate(source, chunk, &mut |first, array| {
                     let first_row = chunk.first_row() + first as u64;
                     visit(first, caster.apply(array, first_row).map_err(|e| e.in_column(column))?)

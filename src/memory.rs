@@ -1,6 +1,8 @@
 //! One memory budget for the whole process: every buffer that grows with the data holds a [`Reservation`] on it.
-//! It counts; it never allocates.
+//! It counts; it never allocates. And what the system lets the process have.
 
+use std::fs;
+use std::path::{Component, Path};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -102,5 +104,101 @@ impl Reservation {
 impl Drop for Reservation {
     fn drop(&mut self) {
         self.budget.used.fetch_sub(self.bytes, Ordering::Relaxed);
+    }
+}
+
+/// A limit of so many bytes is none: what version 1 shows where nobody set one is the largest multiple of a page.
+const NO_LIMIT: u64 = 1 << 60;
+
+/// Bytes that the control groups of this process, one within the other, let it have, the least of them; nothing where none
+/// has a limit. `root` is the root of the file system. A container mostly sees its own group as the root of all, whatever
+/// its path is outside: directories that are not there say nothing.
+pub fn cgroup_limit(root: &Path) -> Option<u64> {
+    let groups = fs::read_to_string(root.join("proc/self/cgroup")).ok()?;
+    let limits = groups.lines().filter_map(|line| {
+        let mut parts = line.splitn(3, ':').skip(1);
+        let (controllers, path) = (parts.next()?, parts.next()?);
+        match controllers {
+            "" => ["sys/fs/cgroup", "sys/fs/cgroup/unified"]
+                .into_iter()
+                .filter_map(|mount| least_limit(&root.join(mount), path, "memory.max"))
+                .min(),
+            _ if controllers.split(',').any(|name| name == "memory") => {
+                least_limit(&root.join("sys/fs/cgroup/memory"), path, "memory.limit_in_bytes")
+            }
+            _ => None,
+        }
+    });
+    limits.min()
+}
+
+/// The least number in files of this name, from the group at `path` up to `mount`.
+fn least_limit(mount: &Path, path: &str, file: &str) -> Option<u64> {
+    let parts = Path::new(path).components().filter(|part| matches!(part, Component::Normal(_)));
+    let group = mount.join(parts.collect::<std::path::PathBuf>());
+    let groups = group.ancestors().take_while(|group| group.starts_with(mount));
+    let limit = |group: &Path| fs::read_to_string(group.join(file)).ok()?.trim().parse::<u64>().ok();
+    groups.filter_map(limit).filter(|limit| *limit < NO_LIMIT).min()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A file system with these files.
+    fn limit_of(files: &[(&str, &str)]) -> Option<u64> {
+        let root = tempfile::tempdir().unwrap();
+        for (name, text) in files {
+            let path = root.path().join(name);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, text).unwrap();
+        }
+        cgroup_limit(root.path())
+    }
+
+    #[test]
+    fn the_least_limit_from_the_group_up_to_the_root_counts() {
+        let group = ("proc/self/cgroup", "0::/a/b\n");
+        let of = |a: &str, b: &str| {
+            limit_of(&[group, ("sys/fs/cgroup/a/memory.max", a), ("sys/fs/cgroup/a/b/memory.max", b)])
+        };
+        assert_eq!(of("max\n", "1000\n"), Some(1000));
+        assert_eq!(of("500\n", "1000\n"), Some(500));
+        assert_eq!(of("500\n", "max\n"), Some(500));
+        assert_eq!(of("max\n", "max\n"), None);
+        let beside = ("sys/fs/cgroup/other/memory.max", "7");
+        assert_eq!(limit_of(&[group, beside]), None);
+    }
+
+    #[test]
+    fn in_a_container_the_group_is_the_root() {
+        let limit = ("sys/fs/cgroup/memory.max", "4096\n");
+        for path in ["0::/\n", "0::/docker/0123\n", "0::/../..\n"] {
+            assert_eq!(limit_of(&[("proc/self/cgroup", path), limit]), Some(4096), "{path}");
+        }
+        let limit = ("sys/fs/cgroup/memory/memory.limit_in_bytes", "8192\n");
+        assert_eq!(limit_of(&[("proc/self/cgroup", "4:memory:/docker/0123\n0::/\n"), limit]), Some(8192));
+    }
+
+    #[test]
+    fn the_older_version_has_a_number_for_no_limit() {
+        let group = ("proc/self/cgroup", "5:cpu:/x\n4:cpuset,memory:/a\n0::/\n");
+        let of = |all: &str, own: &str| {
+            let all = ("sys/fs/cgroup/memory/memory.limit_in_bytes", all);
+            limit_of(&[group, all, ("sys/fs/cgroup/memory/a/memory.limit_in_bytes", own)])
+        };
+        assert_eq!(of("9223372036854771712\n", "9223372036854771712\n"), None);
+        assert_eq!(of("9223372036854771712\n", "12345\n"), Some(12345));
+        // Both versions at once: whichever is less.
+        let both =
+            [group, ("sys/fs/cgroup/unified/memory.max", "99"), ("sys/fs/cgroup/memory/a/memory.limit_in_bytes", "9")];
+        assert_eq!(limit_of(&both), Some(9));
+    }
+
+    #[test]
+    fn what_cannot_be_read_is_no_limit() {
+        assert_eq!(limit_of(&[]), None);
+        assert_eq!(limit_of(&[("proc/self/cgroup", "nothing\n\n4:memory\n"), ("sys/fs/cgroup/memory.max", "9")]), None);
+        assert_eq!(limit_of(&[("proc/self/cgroup", "0::/\n"), ("sys/fs/cgroup/memory.max", "-1")]), None);
     }
 }

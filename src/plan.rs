@@ -498,8 +498,10 @@ fn listing(shards: &[ShardFacts]) -> serde_json::Value {
 }
 
 fn fingerprint(recipe: &Recipe, shards: &[ShardFacts]) -> String {
-    let mut tree: serde_json::Value = serde_json::from_str(&recipe_text(recipe)).unwrap_or_default();
-    for (section, key) in [("input", "path"), ("input", "secondary"), ("output", "path"), ("output", "publish")] {
+    let mut recipe = recipe.clone();
+    recipe.input.secondary = None;
+    let mut tree: serde_json::Value = serde_json::from_str(&recipe_text(&recipe)).unwrap_or_default();
+    for (section, key) in [("input", "path"), ("output", "path"), ("output", "publish")] {
         if let Some(table) = tree.get_mut(section).and_then(serde_json::Value::as_object_mut) {
             table.remove(key);
         }

@@ -183,7 +183,10 @@ impl Job {
         let fields = || opened.iter().map(|(shard, fields, _)| (shard.name.as_str(), fields));
         let lenient = Input {
             missing_columns: MissingColumns::Insert,
-            extra_columns: ExtraColumns::Ignore,
+            extra_columns: match recipe.input.extra_columns {
+                ExtraColumns::Insert => ExtraColumns::Insert,
+                ExtraColumns::Raise | ExtraColumns::Ignore => ExtraColumns::Ignore,
+            },
             ..recipe.input.clone()
         };
         let schema = schema::unify(fields(), &lenient)?;
@@ -279,11 +282,13 @@ fn disagreements<'a>(
     schema: &SchemaRef,
     shards: impl Iterator<Item = (&'a str, &'a ShardFields)>,
 ) -> Vec<Disagreement> {
+    let mut of_first = None;
     let index: HashMap<&str, usize> =
         schema.fields().iter().enumerate().map(|(at, field)| (field.name().as_str(), at)).collect();
     let mut found = Vec::new();
     for (shard, fields) in shards.filter(|(_, fields)| !fields.is_empty()) {
         let mut seen = vec![false; schema.fields().len()];
+        let of_first = *of_first.get_or_insert(fields.len());
         let mut add = |column: &str, kind, refused| {
             found.push(Disagreement { shard: shard.into(), column: column.into(), kind, refused });
         };
@@ -298,8 +303,9 @@ fn disagreements<'a>(
                 add(name, Difference::Type { found: data_type.to_string(), read_as: read_as.to_string() }, false);
             }
         }
-        for (field, _) in schema.fields().iter().zip(seen).filter(|(_, seen)| !seen) {
-            add(field.name(), Difference::Missing, recipe.input.missing_columns == MissingColumns::Raise);
+        for at in (0..seen.len()).filter(|at| !seen[*at]) {
+            let refused = recipe.input.missing_columns == MissingColumns::Raise && at < of_first;
+            add(schema.field(at).name(), Difference::Missing, refused);
         }
     }
     found

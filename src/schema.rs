@@ -202,8 +202,9 @@ fn first_refused(array: &ArrayRef, target: &DataType) -> Option<usize> {
 /// What one shard says of its columns: plain types by name, in the shard's order.
 pub type ShardFields = Vec<(String, DataType)>;
 
-/// The columns all shards share: those of the first shard that has any, each of the narrowest type that holds every
-/// shard's, text when nothing else does; null where no value is known yet.
+/// The columns all shards share: those of the first shard that has any, and where the recipe inserts further ones these behind
+/// them, in the order of the shards; each of the narrowest type that holds every shard's, text when nothing else does; null
+/// where no value is known yet.
 ///
 /// # Errors
 /// [`Error::Data`] that names shard and column for a duplicate name, and for a missing or extra column when the recipe
@@ -212,6 +213,7 @@ pub fn unify<'a>(shards: impl IntoIterator<Item = (&'a str, &'a ShardFields)>, i
     let mut merged: Vec<(String, DataType)> = Vec::new();
     let mut index: hashbrown::HashMap<String, usize> = hashbrown::HashMap::new();
     let mut first_shard = "";
+    let mut of_first = 0;
     let mut last: Option<&ShardFields> = None;
     for (shard, fields) in shards.into_iter().filter(|(_, fields)| !fields.is_empty()) {
         // Shards that agree share one list, and it says nothing new.
@@ -219,10 +221,10 @@ pub fn unify<'a>(shards: impl IntoIterator<Item = (&'a str, &'a ShardFields)>, i
             continue;
         }
         let is_first = merged.is_empty();
-        let mut seen = vec![is_first; merged.len()];
+        let mut seen = vec![false; merged.len()];
         for (name, data_type) in fields {
             match index.get(name) {
-                Some(&at) if is_first || seen[at] => {
+                Some(&at) if seen[at] => {
                     let message = "the name stands twice in the shard; rename one of the columns";
                     return Err(Error::data(Site::shard(shard).in_column(&merged[at].0), message));
                 }
@@ -230,9 +232,10 @@ pub fn unify<'a>(shards: impl IntoIterator<Item = (&'a str, &'a ShardFields)>, i
                     seen[at] = true;
                     merged[at].1 = wider(&merged[at].1, data_type).unwrap_or(DataType::Utf8);
                 }
-                None if is_first => {
+                None if is_first || input.extra_columns == ExtraColumns::Insert => {
                     index.insert(name.clone(), merged.len());
                     merged.push((name.clone(), data_type.clone()));
+                    seen.push(true);
                 }
                 None if input.extra_columns == ExtraColumns::Ignore => {}
                 None => {
@@ -241,16 +244,16 @@ pub fn unify<'a>(shards: impl IntoIterator<Item = (&'a str, &'a ShardFields)>, i
                         format!(", which has `{known}`: rename one if they are the same")
                     });
                     let message = format!(
-                        "not a column of the first shard, {first_shard}{twin}; set input.extra_columns = \"ignore\" to pass over it"
+                        "not a column of the first shard, {first_shard}{twin}; set input.extra_columns = \"ignore\" to pass over it, or \"insert\" to add it"
                     );
                     return Err(Error::data(Site::shard(shard).in_column(name), message));
                 }
             }
         }
         if is_first {
-            first_shard = shard;
+            (first_shard, of_first) = (shard, merged.len());
         } else if input.missing_columns == MissingColumns::Raise
-            && let Some(at) = seen.iter().position(|seen| !seen)
+            && let Some(at) = seen[..of_first].iter().position(|seen| !seen)
         {
             let message = format!(
                 "missing here, but a column of the first shard, {first_shard}; set input.missing_columns = \"insert\" to read it as null"
@@ -315,15 +318,39 @@ pub fn settled(schema: &Schema) -> SchemaRef {
     Arc::new(Schema::new(schema.fields().iter().map(settle).collect::<Vec<_>>()))
 }
 
+/// Columns that a message lists.
+const SHOWN: usize = 20;
+
+/// A name as Python's lists show it.
+fn quoted(name: &str) -> String {
+    let quote = if name.contains('\'') && !name.contains('"') { '"' } else { '\'' };
+    let mut text = String::from(quote);
+    for letter in name.chars() {
+        match letter {
+            '\n' => text.push_str("\\n"),
+            '\r' => text.push_str("\\r"),
+            '\t' => text.push_str("\\t"),
+            _ => {
+                if letter == quote || letter == '\\' {
+                    text.push('\\');
+                }
+                text.push(letter);
+            }
+        }
+    }
+    text.push(quote);
+    text
+}
+
 /// Position of column `name` in `schema`.
 ///
 /// # Errors
-/// [`Error::Data`] that says what asked for it, as `Label field 'X' not found in columns: [...]`, and names the nearest
+/// [`Error::Data`] that says what asked for it, as `Label field 'X' not found in columns: ['a', 'b']`, and names the nearest
 /// column.
 pub fn position(schema: &Schema, name: &str, asked_by: &str) -> Result<usize> {
     schema.fields().iter().position(|field| field.name() == name).ok_or_else(|| {
         let near = did_you_mean(name, schema.fields().iter().map(|field| field.name().as_str()));
-        let shown: Vec<&str> = schema.fields().iter().take(20).map(|field| field.name().as_str()).collect();
+        let shown: Vec<String> = schema.fields().iter().take(SHOWN).map(|field| quoted(field.name())).collect();
         let more = schema.fields().len().saturating_sub(shown.len());
         let more = if more > 0 { format!(", … and {more} more") } else { String::new() };
         Error::data(

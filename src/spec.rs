@@ -206,6 +206,8 @@ pub enum ExtraColumns {
     Raise,
     /// The column is passed over.
     Ignore,
+    /// The column is one of all, behind those known, and null in shards that lack it.
+    Insert,
 }
 
 /// A type in `input.schema`.
@@ -237,6 +239,14 @@ pub struct Label {
     /// The label's column. Not numeric: classes are sorted and mapped to 0..k-1 over all shards. Rows without a label
     /// are dropped and counted.
     pub column: String,
+    /// Whether a numeric label becomes a 64-bit integer; a value that is none is an error.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub integer: bool,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands over references")]
+fn is_false(truth: &bool) -> bool {
+    !truth
 }
 
 /// `[output]`
@@ -414,6 +424,9 @@ pub struct Run {
     pub mode: Mode,
     /// What to do with a state that is there.
     pub resume: Resume,
+    /// Shards that pass one has under way at a time, at the most; 0 is as many as memory and threads are good for.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub shards_at_once: usize,
     /// State directory; default the output's name + `.state`, beside it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub state: Option<String>,
@@ -421,8 +434,20 @@ pub struct Run {
 
 impl Default for Run {
     fn default() -> Self {
-        Self { threads: 0, memory: ByteSize(2 << 30), mode: Mode::Auto, resume: Resume::IfPossible, state: None }
+        Self {
+            threads: 0,
+            memory: ByteSize(2 << 30),
+            mode: Mode::Auto,
+            resume: Resume::IfPossible,
+            shards_at_once: 0,
+            state: None,
+        }
     }
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands over references")]
+fn is_zero(number: &usize) -> bool {
+    *number == 0
 }
 
 /// `run.mode`

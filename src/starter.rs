@@ -70,9 +70,9 @@ fn body(text: &mut String, path: &str, (agree, dotted): (bool, bool), schema: &S
     writeln!(text, "\n[input]\npath = {}          # file, directory, glob, or a list of them", quoted(path))?;
     writeln!(text, "missing_columns = \"insert\"   # a column that a shard lacks is null there; \"raise\": an error")?;
     let (extra, why) = if agree {
-        ("raise", "a column that the first shard lacks is an error; \"ignore\": passed over")
+        ("raise", "a column that the first shard lacks is an error; \"ignore\": passed over; \"insert\": added")
     } else {
-        ("ignore", "some shards have columns that the first one lacks; \"raise\": an error")
+        ("ignore", "some shards have columns that the first one lacks; \"insert\": added; \"raise\": an error")
     };
     writeln!(text, "extra_columns = \"{extra}\"      # {why}")?;
     writeln!(

@@ -10,6 +10,7 @@ use twopass::preview::{Difference, Disagreement, OutputColumn, Preview, StateKin
 
 use super::args::JobArgs;
 use super::report::{count, cut, percent, table};
+use super::resolve::Resolved;
 use super::{print, resolve};
 
 /// Disagreements and columns of a step shown before the rest is summed up.
@@ -17,7 +18,9 @@ const SHOWN: usize = 20;
 
 /// Checks the job that the arguments amount to.
 pub fn run(args: &JobArgs) -> anyhow::Result<ExitCode> {
-    let preview = resolve::job(args)?.check()?;
+    let Resolved { job, note } = resolve::job(args)?;
+    let mut preview = job.check()?;
+    preview.notes.extend(note);
     if args.shown.json {
         let mut value = serde_json::to_value(&preview).context("cannot print the preview")?;
         value["memory"]["needed"] = json!(preview.memory.needed());

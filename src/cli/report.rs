@@ -9,12 +9,13 @@ use indicatif::HumanBytes;
 use serde_json::{Map, Value, json};
 use twopass::error::{Error, Result};
 use twopass::job::{Job, Report};
-use twopass::observe::Observer;
+use twopass::observe::{Event, Observer};
 use twopass::spec::{FitRows, Recipe, Resume, Transform};
 
 use super::args::Shown;
 use super::print;
 use super::progress::Progress;
+use super::resolve::Resolved;
 use super::signals::{self, Signals};
 
 /// Strata shown before the rest is summed up.
@@ -25,12 +26,15 @@ const SHOWN_SKIPPED: usize = 10;
 
 /// Runs a job and reports it.
 pub fn run(
-    job: &Job,
+    Resolved { job, note }: &Resolved,
     shown: &Shown,
     go: impl FnOnce(&Job, &dyn Observer) -> Result<Report>,
 ) -> anyhow::Result<ExitCode> {
     let signals = Signals::catch().context("cannot catch signals")?;
     let progress = Progress::new(shown, signals.clone());
+    if let Some(note) = note {
+        progress.event(Event::Note(note));
+    }
     let report = match go(job, &progress) {
         Err(Error::Interrupted) => {
             progress.clear();

@@ -41,10 +41,35 @@ pub(super) fn is_possible(from: &DataType, to: &DataType) -> bool {
     }
 }
 
+/// The type of a label that is to be of whole numbers, if it is one of numbers.
+pub(super) fn label_type(from: &DataType) -> DataType {
+    if is_number(from) { DataType::Int64 } else { from.clone() }
+}
+
+/// What becomes of a value that the type does not have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Misfit {
+    /// It is an error.
+    Raise,
+    /// It becomes missing.
+    Null,
+    /// It is an error of the label's.
+    Label,
+}
+
+impl From<CastErrors> for Misfit {
+    fn from(errors: CastErrors) -> Self {
+        match errors {
+            CastErrors::Raise => Self::Raise,
+            CastErrors::Null => Self::Null,
+        }
+    }
+}
+
 /// A cast on its way through the arrays of one column.
 pub(super) struct Caster<'a> {
     to: &'a DataType,
-    errors: CastErrors,
+    misfit: Misfit,
     /// The last dictionary, held so that another cannot take its address, and what becomes of its values.
     dictionary: Option<(ArrayRef, Made)>,
 }
@@ -57,8 +82,8 @@ struct Made {
 }
 
 impl<'a> Caster<'a> {
-    pub(super) fn new(to: &'a DataType, errors: CastErrors) -> Self {
-        Self { to, errors, dictionary: None }
+    pub(super) fn new(to: &'a DataType, misfit: Misfit) -> Self {
+        Self { to, misfit, dictionary: None }
     }
 
     /// The values of `array`, which starts at this row of the shard, as the wanted type or under codes of it.
@@ -80,9 +105,7 @@ impl<'a> Caster<'a> {
         }
         match &self.dictionary {
             // A value that is refused may be one that no row has: only the rows can tell.
-            Some((_, made)) if made.refused.is_none() || self.errors == CastErrors::Null => {
-                under_codes(codes, &made.array)
-            }
+            Some((_, made)) if made.refused.is_none() || self.misfit == Misfit::Null => under_codes(codes, &made.array),
             _ => {
                 let expanded = cast(&array, plain).map_err(|e| Error::failed("reading a dictionary", e))?;
                 self.plain(&expanded, first_row)
@@ -96,9 +119,28 @@ impl<'a> Caster<'a> {
         }
         let made = make(array, self.to)?;
         match made.refused {
-            Some(at) if self.errors == CastErrors::Raise => Err(refused(array, at, self.to, first_row)),
+            Some(at) if self.misfit != Misfit::Null => Err(self.refused(array, at, first_row)),
             _ => Ok(made.array),
         }
+    }
+
+    fn refused(&self, array: &ArrayRef, at: usize, first_row: u64) -> Error {
+        let value = shown(array, at);
+        let why = match (array.data_type(), self.to) {
+            (integer, DataType::Float32 | DataType::Float64) if integer.is_integer() => "would be rounded",
+            _ => "does not fit",
+        };
+        let message = match self.misfit {
+            Misfit::Label => format!(
+                "label.integer: `{value}` is not a whole number within 64 bits; correct it, or set label.integer = false to \
+                 leave the label as it is"
+            ),
+            Misfit::Raise | Misfit::Null => format!(
+                "cast to {}: `{value}` {why}; correct it, set errors = \"null\" to make it missing, or choose another type",
+                self.to
+            ),
+        };
+        Error::data(Site::default().at_row(first_row + at as u64), message)
     }
 }
 
@@ -107,20 +149,14 @@ fn is_unchanged(from: &DataType, to: &DataType) -> bool {
     from == to && !from.is_floating()
 }
 
-fn refused(array: &ArrayRef, at: usize, to: &DataType, first_row: u64) -> Error {
+/// A value as a message shows it.
+fn shown(array: &ArrayRef, at: usize) -> String {
     let mut value = ArrayFormatter::try_new(array, &FORMAT).map_or_else(|_| "?".into(), |f| f.value(at).to_string());
     if let Some((end, _)) = value.char_indices().nth(SHOWN) {
         value.truncate(end);
         value.push('…');
     }
-    let why = match (array.data_type(), to) {
-        (integer, DataType::Float32 | DataType::Float64) if integer.is_integer() => "would be rounded",
-        _ => "does not fit",
-    };
-    let message = format!(
-        "cast to {to}: `{value}` {why}; correct it, set errors = \"null\" to make it missing, or choose another type"
-    );
-    Error::data(Site::default().at_row(first_row + at as u64), message)
+    value
 }
 
 /// The codes of `array` for values that may be missing; rows are written out where some are.

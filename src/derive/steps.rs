@@ -42,7 +42,8 @@ struct Renaming<'a> {
 
 pub(super) fn derive(recipe: &Recipe, input: &SchemaRef) -> Result<Derived> {
     let structural = || recipe.transform.iter().filter(|step| step.is_structural());
-    if structural().next().is_none() {
+    let whole_label = recipe.label.as_ref().filter(|label| label.integer);
+    if structural().next().is_none() && whole_label.is_none() {
         return Ok(Derived::identity(input));
     }
     let column = |(at, field): (usize, &Arc<Field>)| Column {
@@ -73,6 +74,9 @@ pub(super) fn derive(recipe: &Recipe, input: &SchemaRef) -> Result<Derived> {
         if steps.columns.is_empty() {
             return Err(Error::Recipe(format!("{}: no column is left; name fewer columns", step.op())));
         }
+    }
+    if let Some(label) = whole_label {
+        steps.make_whole(&label.column);
     }
     Ok(steps.finish(recipe, touched))
 }
@@ -263,6 +267,15 @@ impl Steps<'_> {
             Some(there) => *there = column,
             None => self.columns.push(column),
         }
+    }
+
+    /// The label of whole numbers, if it is one of numbers; that it is there is for others to check.
+    fn make_whole(&mut self, label: &str) {
+        let all = self.columns.iter_mut().chain(self.dropped.iter_mut().rev());
+        let Some(column) = all.into_iter().find(|column| column.name == label) else { return };
+        let input = std::mem::replace(&mut column.expression, Expression::Source(0));
+        column.expression = Expression::Label { input: Box::new(input), column: label.to_string() };
+        column.data_type = super::cast::label_type(&column.data_type);
     }
 
     fn names(&self, at: &[usize]) -> Vec<String> {

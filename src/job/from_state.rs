@@ -145,7 +145,7 @@ impl Job {
                 "input.format, input.signature, input.schema or how text is read is not that of the state".into()
             }
             Lack::Derivation => {
-                "the columns are not made by the rename, cast, concat, row_max, coalesce, drop and keep of the state"
+                "the columns are not made by the rename, cast, concat, row_max, coalesce, drop, keep and label.integer of the state"
                     .into()
             }
             Lack::SourceTypes => "the columns are made of other types than those of the state".into(),

@@ -210,6 +210,7 @@ impl Job {
             let left_out = progress.bad.len();
             let good = (0..surveyed.len()).filter(|at| !progress.bad.contains_key(at)).map(|at| &surveyed[at]);
             let unified = schema::unify(good.map(|s| (s.shard.name.as_str(), s.fields.as_ref())), &self.recipe.input)?;
+            self.options()?.check_columns(unified.fields().len())?;
             let mut collect = match reading {
                 Reading::Whole => Collect::new(&self.recipe, &unified)?,
                 Reading::Keys => Collect::keys(&self.recipe, &unified)?,

@@ -82,7 +82,12 @@ impl Scanning<'_> {
         {
             return 1;
         }
-        (threads * 4).div_ceil(self.surveyed.first().map_or(1, |one| one.fields.len().max(1))).clamp(2, MOST_AT_ONCE)
+        let columns = self.surveyed.first().map_or(1, |one| one.fields.len().max(1));
+        let at_once = (threads * 4).div_ceil(columns).clamp(2, MOST_AT_ONCE);
+        match self.job.recipe().run.shards_at_once {
+            0 => at_once,
+            most => at_once.min(most),
+        }
     }
 
     /// Scans shards `at_once` at a time until all are done, one ends otherwise, or memory is short.

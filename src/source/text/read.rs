@@ -251,16 +251,9 @@ impl TextShard {
         let skipped = skips.map(Skips::finish).unwrap_or_default();
         let observe = || self.observe_rows(block, u64::MAX, &self.judged(wanted));
         let own: HashSet<&str> = self.names.iter().map(String::as_str).collect();
-        let new_names: Vec<String> = keys.into_met().filter(|name| !own.contains(name.as_str())).collect();
-        let new_columns = if new_names.is_empty() {
-            Vec::new()
-        } else {
-            // Those met in skipped objects alone were not seen.
-            let observed = observe()?;
-            let by_name = observed.by_name();
-            let of = |name: String| by_name.get(name.as_str()).map(|seen| seen.data_type()).map(|found| (name, found));
-            new_names.into_iter().filter_map(of).collect()
-        };
+        // Those met in skipped objects alone are not seen; the others come as they first stood, wanted or not.
+        let has_new = keys.into_met().any(|name| !own.contains(name.as_str()));
+        let new_columns = if has_new { observe()?.fields().split_off(self.names.len()) } else { Vec::new() };
         reading.finish(observe, new_columns, skipped)
     }
 }
