@@ -4,7 +4,7 @@
 use std::path::{Path, PathBuf};
 
 use arrow::datatypes::Field;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use crate::basis::Basis;
@@ -212,8 +212,8 @@ impl State {
             .collect();
         Ok(Self {
             path: store.path().to_path_buf(),
+            missing: missing_shards(&identity, &shards),
             version: identity.version,
-            missing: missing_shards(&identity.input, &shards),
             input: identity.input,
             shards,
             stale,
@@ -250,9 +250,12 @@ fn common_reading(store: &StateStore, records: &[ShardRecord]) -> Result<Option<
     Ok(readings.into_iter().find(|(_, times)| Some(*times) == most).map(|(reading, _)| reading))
 }
 
-fn missing_shards(input: &str, shards: &[Shard]) -> Option<Vec<String>> {
-    let path = OneOrMany::Many(input.split(", ").map(str::to_string).collect());
-    let found = discover::shards(&Input { path, ..Input::default() }).ok()?.shards;
+fn missing_shards(identity: &Identity, shards: &[Shard]) -> Option<Vec<String>> {
+    let description: Value = serde_json::from_str(&identity.description).ok()?;
+    let mut input: Input =
+        description.get("found").map_or(Some(Input::default()), |found| Input::deserialize(found).ok())?;
+    input.path = OneOrMany::Many(identity.input.split(", ").map(str::to_string).collect());
+    let found = discover::shards(&input).ok()?.shards;
     let is_new = |name: &String| !shards.iter().any(|shard| shard.name == *name);
     Some(found.into_iter().map(|shard| shard.name).filter(is_new).collect())
 }

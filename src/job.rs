@@ -19,8 +19,9 @@ use crate::disk::Disk;
 use crate::engine::Engine;
 use crate::error::{Error, Result};
 use crate::observe::{Event, Observer};
-use crate::sink::staging;
+use crate::sink::staging::Target;
 use crate::source::{Limits, SourceOptions};
+use crate::spec::files::Files;
 use crate::spec::{OnBad, Recipe, Resume, check};
 use crate::store::StateStore;
 use crate::transform;
@@ -35,6 +36,7 @@ const MOST_REPAIRS: usize = 3;
 #[derive(Debug, Clone)]
 pub struct Job {
     recipe: Recipe,
+    files: Files,
     overwrite: bool,
     disk: Disk,
 }
@@ -47,7 +49,8 @@ impl Job {
     pub fn new(recipe: Recipe) -> Result<Self> {
         check::recipe(&recipe)?;
         transform::check(&recipe)?;
-        Ok(Self { recipe, overwrite: false, disk: Disk::default() })
+        let files = Files::of(&recipe)?;
+        Ok(Self { recipe, files, overwrite: false, disk: Disk::default() })
     }
 
     /// The same job, which may replace an output of twopass.
@@ -69,8 +72,9 @@ impl Job {
         Ok(Engine { disk: self.disk.clone(), ..Engine::new(&self.recipe.run, observer)? })
     }
 
-    pub(crate) fn overwrites(&self) -> bool {
-        self.overwrite
+    /// Where the output will be.
+    pub(crate) fn target<'a>(&'a self, engine: &'a Engine<'_>) -> Target<'a> {
+        Target { disk: &engine.disk, files: &self.files, overwrite: self.overwrite }
     }
 
     /// The recipe.
@@ -97,11 +101,10 @@ impl Job {
     pub fn run(&self, observer: &dyn Observer) -> Result<Report> {
         let engine = self.engine(observer)?;
         self.repairing(&engine, || {
-            let output = Path::new(&self.recipe.output.path);
-            staging::check_target(&engine.disk, output, self.overwrite)?;
+            self.target(&engine).check()?;
             let started = Instant::now();
             let survey = self.survey(&engine)?;
-            let lock = staging::lock(&engine.disk, output)?;
+            let lock = self.target(&engine).lock()?;
             let (store, scanned) = self.scan_all(&engine, survey, true)?;
             let phases = vec![scan_phase(started, &scanned)];
             self.finish(&engine, &store, lock, scanned, phases)
@@ -133,12 +136,11 @@ impl Job {
     }
 
     fn write_from_state(&self, engine: &Engine<'_>) -> Result<Report> {
-        let output = Path::new(&self.recipe.output.path);
-        staging::check_target(&engine.disk, output, self.overwrite)?;
+        self.target(engine).check()?;
         let mut phases = Vec::new();
         let started = Instant::now();
         let survey = self.survey(engine)?;
-        let lock = staging::lock(&engine.disk, output)?;
+        let lock = self.target(engine).lock()?;
         let (store, identity) = StateStore::open_existing(&engine.disk, &self.state_path())?;
         self.check_version(&identity)?;
         let committed = self.committed(engine, &store, &survey.shards)?;

@@ -17,7 +17,8 @@ use crate::memory::{Budget, Reservation};
 use crate::roles::Roles;
 use crate::scan::{Collect, ColumnSummary};
 use crate::source::text::Skipped;
-use crate::spec::{OutputFormat, Recipe};
+use crate::spec::Recipe;
+use crate::spec::files::Files;
 use crate::split::fate::OPEN;
 use crate::split::{Marks, Quotas, Reason};
 use crate::strata::{self, Stratum};
@@ -118,8 +119,10 @@ pub struct FoldColumn {
 pub struct PlannedPart {
     /// Position of its split.
     pub split: usize,
-    /// Path relative to the output directory, with `/`.
+    /// Path relative to the output directory, with `/`; see [`Files`].
     pub path: String,
+    /// Paths of its copies.
+    pub copies: Vec<String>,
     /// Rows in it.
     pub rows: u64,
 }
@@ -416,37 +419,18 @@ impl Plan {
     }
 
     /// The parts of the output, split by split, in order. A split without rows has one part without rows.
-    pub fn parts(&self, recipe: &Recipe) -> Vec<PlannedPart> {
-        let extension = extension(recipe);
+    pub fn parts(&self, files: &Files) -> Vec<PlannedPart> {
         let parts_of = |(split, planned): (usize, &PlannedSplit)| {
             let count = planned.rows.div_ceil(self.shard_rows).max(1);
-            let name = planned.name.clone();
-            let single = recipe.output.layout == crate::spec::Layout::Single;
-            let (rows, shard_rows, extension) = (planned.rows, self.shard_rows, extension.clone());
+            let (rows, shard_rows) = (planned.rows, self.shard_rows);
             (0..count).map(move |number| PlannedPart {
                 split,
-                path: match single {
-                    true => format!("{name}/{name}_processed_data.{extension}"),
-                    false => format!("{name}/part-{number:05}.{extension}"),
-                },
+                path: files.part(split, number),
+                copies: files.copies(split, number),
                 rows: shard_rows.min(rows - number * shard_rows),
             })
         };
         self.splits.iter().enumerate().flat_map(parts_of).collect()
-    }
-}
-
-fn extension(recipe: &Recipe) -> String {
-    let format = match recipe.output.format {
-        OutputFormat::Parquet => return "parquet".into(),
-        OutputFormat::Csv => "csv",
-        OutputFormat::Tsv => "tsv",
-        OutputFormat::Jsonl => "jsonl",
-    };
-    match recipe.output.compression() {
-        crate::spec::Compression::Gzip => format!("{format}.gz"),
-        crate::spec::Compression::Zstd => format!("{format}.zst"),
-        _ => format.into(),
     }
 }
 
@@ -515,7 +499,7 @@ fn listing(shards: &[ShardFacts]) -> serde_json::Value {
 
 fn fingerprint(recipe: &Recipe, shards: &[ShardFacts]) -> String {
     let mut tree: serde_json::Value = serde_json::from_str(&recipe_text(recipe)).unwrap_or_default();
-    for (section, key) in [("input", "path"), ("output", "path")] {
+    for (section, key) in [("input", "path"), ("input", "secondary"), ("output", "path")] {
         if let Some(table) = tree.get_mut(section).and_then(serde_json::Value::as_object_mut) {
             table.remove(key);
         }

@@ -1,7 +1,7 @@
 //! What a job would do, from footers and samples alone: the schema and where shards disagree with it, the columns each step
 //! works on, the columns that come out, the memory it needs. Reads no rows and writes nothing, not even a state.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use arrow::array::{ArrayRef, Int64Array, new_null_array};
 use arrow::compute::cast;
@@ -17,7 +17,6 @@ use crate::observe::Silent;
 use crate::plan::row_group_rows;
 use crate::scan::{Collect, type_names};
 use crate::schema::{self, ShardFields};
-use crate::sink::staging;
 use crate::source::{Opened, Shard, discover};
 use crate::spec::{
     ExtraColumns, FitRows, Input, MissingColumns, Mode, OutputFormat, Recipe, Size, SplitKind, Transform,
@@ -200,7 +199,6 @@ impl Job {
         let rows = opened.iter().map(|(_, _, rows)| *rows).sum::<Option<u64>>();
         let bytes = opened.iter().map(|(shard, ..)| shard.bytes).sum();
         let splits = splits(recipe, rows);
-        let target = Path::new(&recipe.output.path);
         Ok(Preview {
             shards: opened.len(),
             bytes,
@@ -229,9 +227,7 @@ impl Job {
             splits,
             readings: readings(recipe, &schema, &collect)?,
             state: self.find_state()?,
-            output_conflict: staging::check_target(&engine.disk, target, self.overwrites())
-                .err()
-                .map(|error| error.to_string()),
+            output_conflict: self.target(&engine).check().err().map(|error| error.to_string()),
         })
     }
 

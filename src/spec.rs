@@ -1,17 +1,20 @@
 //! The recipe as types: what a user may ask for, with its defaults. Serde reads it, schemars describes it; the checks
 //! that need more than one key are in [`check`]. It never looks at data.
 
+use std::collections::BTreeMap;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub mod check;
 mod derive;
+pub mod files;
 pub mod keys;
 mod split;
 mod transform;
 mod values;
 
-pub use derive::{Cast, CastErrors, Concat, DropColumns, IfMissing, KeepColumns, Rename, RowMax};
+pub use derive::{Cast, CastErrors, Coalesce, Concat, DropColumns, IfMissing, KeepColumns, Rename, RowMax};
 pub use split::{Dedupe, Fit, FitRows, GroupSizes, Keep, MissingGroups, OOT, Rest, Split, SplitKind};
 pub use transform::{
     CategoryOrder, Frequency, ImputeStrategy, MinMaxScaler, OneHotDrop, OneHotEncoder, OneHotUnknown, OrdinalEncoder,
@@ -51,9 +54,15 @@ pub struct Recipe {
 pub struct Input {
     /// File, directory, glob, or a list of them.
     pub path: OneOrMany,
+    /// Of the files in a directory, only those are shards whose path within it one of these globs matches; none: all.
+    #[serde(skip_serializing_if = "OneOrMany::is_empty")]
+    pub names: OneOrMany,
+    /// A directory of further shards, if it is there; a name that is in `path` too is read from there.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub secondary: Option<String>,
     /// Format of the shards: by name, then by content.
     pub format: InputFormat,
-    /// A file with comma-separated names for the columns of CSV and TSV shards, which then have no header line.
+    /// A file with comma-separated names for the columns of CSV and TSV shards, which then need no header line.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub signature: Option<String>,
     /// What to do when a shard lacks a column of the first shard.
@@ -61,7 +70,7 @@ pub struct Input {
     /// What to do when a shard has a column that the first shard has not.
     pub extra_columns: ExtraColumns,
     /// Types that override what the shards say, by column.
-    pub schema: std::collections::BTreeMap<String, TypeName>,
+    pub schema: BTreeMap<String, TypeName>,
     /// What stands between the fields of CSV and TSV shards: `auto`, or one character.
     #[serde(skip_serializing_if = "Delimiter::is_auto")]
     pub delimiter: Delimiter,
@@ -115,11 +124,13 @@ impl Default for Input {
     fn default() -> Self {
         Self {
             path: OneOrMany::default(),
+            names: OneOrMany::default(),
+            secondary: None,
             format: InputFormat::Auto,
             signature: None,
             missing_columns: MissingColumns::Insert,
             extra_columns: ExtraColumns::Raise,
-            schema: std::collections::BTreeMap::new(),
+            schema: BTreeMap::new(),
             delimiter: Delimiter::Auto,
             null_values: None,
             encoding_errors: EncodingErrors::Raise,
@@ -251,7 +262,28 @@ pub struct Output {
     pub narrow: bool,
     /// Format of the metadata file.
     pub metadata: MetadataFormat,
+    /// Where the parts of a split are, and copies of them: by split a path or several, with `{split}`, `{part}` and
+    /// `{ext}`. What is not named is where the layout says.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub files: BTreeMap<String, OneOrMany>,
+    /// Where the names of the columns are.
+    #[serde(skip_serializing_if = "is_signature")]
+    pub signature_file: String,
+    /// Where the metadata are.
+    #[serde(skip_serializing_if = "is_metadata")]
+    pub metadata_file: String,
 }
+
+fn is_signature(path: &str) -> bool {
+    path == SIGNATURE
+}
+
+fn is_metadata(path: &str) -> bool {
+    path == METADATA
+}
+
+const SIGNATURE: &str = "signature";
+const METADATA: &str = "metadata";
 
 impl Default for Output {
     fn default() -> Self {
@@ -264,6 +296,9 @@ impl Default for Output {
             float: FloatType::Float64,
             narrow: false,
             metadata: MetadataFormat::Json,
+            files: BTreeMap::new(),
+            signature_file: SIGNATURE.into(),
+            metadata_file: METADATA.into(),
         }
     }
 }

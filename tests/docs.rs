@@ -24,6 +24,7 @@ fn documents() -> Vec<(PathBuf, String)> {
         "CONTRIBUTING.md",
         "benches/README.md",
         "examples/flights/README.md",
+        "examples/names3risk/README.md",
     ];
     let mut paths: Vec<PathBuf> = named.iter().map(|name| root().join(name)).collect();
     let docs = fs::read_dir(root().join("docs")).unwrap().map(|entry| entry.unwrap().path());
@@ -128,7 +129,7 @@ fn every_command_for_a_split_runs() {
 
 #[test]
 fn every_recipe_file_is_accepted() {
-    for name in ["examples/flights/recipe.toml", "benches/peers/wide.toml"] {
+    for name in ["examples/flights/recipe.toml", "examples/names3risk/recipe.toml", "benches/peers/wide.toml"] {
         let text = fs::read_to_string(root().join(name)).unwrap();
         accept(&text, name).unwrap();
     }

@@ -145,7 +145,8 @@ impl Job {
                 "input.format, input.signature, input.schema or how text is read is not that of the state".into()
             }
             Lack::Derivation => {
-                "the columns are not made by the rename, cast, concat, row_max, drop and keep of the state".into()
+                "the columns are not made by the rename, cast, concat, row_max, coalesce, drop and keep of the state"
+                    .into()
             }
             Lack::SourceTypes => "the columns are made of other types than those of the state".into(),
             Lack::KeysOnly => "of the columns that are not part of the split the state has nothing yet".into(),

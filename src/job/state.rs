@@ -26,7 +26,7 @@ impl Job {
             version: env!("CARGO_PKG_VERSION").into(),
             scan_fingerprint: self.scan_fingerprint()?,
             input: self.recipe.input.path.as_slice().join(", "),
-            description: self.scan_description()?,
+            description: self.description()?,
         };
         let start_over = |why: &str| {
             engine.observer.event(Event::Note(&format!("{why}; starting over")));
@@ -95,8 +95,18 @@ impl Job {
         )))
     }
 
+    /// What of the recipe pass one depends on, and how its shards are found besides by `input.path`, as JSON.
+    fn description(&self) -> Result<String> {
+        let mut described = self.scan_described()?;
+        let input = &self.recipe.input;
+        if !input.names.as_slice().is_empty() || input.secondary.is_some() {
+            described["found"] = serde_json::json!({ "names": input.names, "secondary": input.secondary });
+        }
+        Ok(described.to_string())
+    }
+
     /// What of the recipe pass one depends on, as JSON.
-    pub(super) fn scan_description(&self) -> Result<String> {
+    fn scan_described(&self) -> Result<serde_json::Value> {
         let recipe = &self.recipe;
         let by_value = recipe.transform.iter().filter(|step| step.needs_values());
         let vocabularies: Vec<_> = by_value.map(Transform::columns).collect();
@@ -128,11 +138,11 @@ impl Job {
         if !derived.is_empty() {
             described["derived"] = serde_json::json!(derived);
         }
-        Ok(described.to_string())
+        Ok(described)
     }
 
     pub(crate) fn scan_fingerprint(&self) -> Result<String> {
-        let text = format!("{STATE_FORMAT} {} {}", env!("CARGO_PKG_VERSION"), self.scan_description()?);
+        let text = format!("{STATE_FORMAT} {} {}", env!("CARGO_PKG_VERSION"), self.scan_described()?);
         Ok(format!("{:032x}", xxh3_128(text.as_bytes())))
     }
 }

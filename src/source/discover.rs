@@ -1,21 +1,20 @@
 //! Which shards there are: files, directories and globs become one list, ordered by name, each name relative to the
 //! input's root, so that a moved directory names its shards alike. Reads names, sizes and the first bytes only.
 
+mod format;
+
 use std::fs;
-use std::io::Read;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Component, Path, PathBuf};
 use std::time::UNIX_EPOCH;
 
-use hashbrown::HashMap;
+use hashbrown::{HashMap, HashSet};
 
-use super::foreign;
-use super::text::{Delimiter, looks_delimited};
 use crate::error::{Error, Result, Site};
-use crate::spec::{self, Input, InputFormat};
+use crate::spec::Input;
 
-/// Bytes of a file that its format is told by, where its name does not.
-const TELLING_BYTES: u64 = 64 << 10;
+pub use format::ShardFormat;
+use format::format_of;
 
 /// One file of the input.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -59,17 +58,6 @@ fn modified(meta: &fs::Metadata) -> i64 {
     since.map_or(0, |since| since.as_nanos() as i64)
 }
 
-/// How a shard is read.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum ShardFormat {
-    /// Apache Parquet.
-    Parquet,
-    /// Values between delimiters, one record a line.
-    Delimited(Delimiter),
-    /// JSON: objects on lines of their own, an array of objects, or a single one.
-    Json,
-}
-
 /// The shards of an input, and what a person should know of how they were found.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Found {
@@ -81,67 +69,180 @@ pub struct Found {
 
 /// A file that a walk or a list came upon.
 struct File {
+    /// Relative to its root.
+    name: String,
     path: PathBuf,
     meta: fs::Metadata,
 }
 
 /// Lists the shards of `input`, in the order of their names. A file that is found twice, by links or by several entries of
-/// the list, is one shard, under the name it was found by first.
+/// the list, is one shard, under the name it was found by first. Files of 0 bytes are none.
 ///
 /// # Errors
 /// [`Error::Data`] when a path is not there, nothing is found, or a file's format cannot be told or is not read.
 pub fn shards(input: &Input) -> Result<Found> {
+    let names = Names::new(input.names.as_slice())?;
     let asked = input.path.as_slice();
-    let mut by_inode: HashMap<(u64, u64), usize> = HashMap::new();
-    let mut files: Vec<File> = Vec::new();
-    let mut again: Vec<(PathBuf, usize)> = Vec::new();
-    let mut roots = Vec::new();
-    for path in asked {
-        let (root, paths) = files_of(path)?;
-        roots.push(root);
-        for path in paths {
-            let meta = fs::metadata(&path).map_err(|e| Error::io("read", &path, e))?;
-            match by_inode.entry((meta.dev(), meta.ino())) {
-                hashbrown::hash_map::Entry::Occupied(first) => again.push((path, *first.get())),
-                hashbrown::hash_map::Entry::Vacant(new) => {
-                    new.insert(files.len());
-                    files.push(File { path, meta });
-                }
-            }
+    let mut listing = Listing::default();
+    listing.add(asked, &names)?;
+    let primary = listing.files.len();
+    if !listing.files.iter().any(File::is_shard) {
+        let why: String = listing.notes().into_iter().map(|note| format!(": {note}")).collect();
+        let message = format!("No CSV/JSON/Parquet shards found in {}{why}", asked.join(", "));
+        return Err(Error::data(Site::default(), message));
+    }
+    if let Some(secondary) = &input.secondary {
+        let path = Path::new(secondary);
+        if path.is_file() {
+            let message = format!("input.secondary {secondary} is no directory; name one, or leave it out");
+            return Err(Error::data(Site::default(), message));
+        }
+        if path.try_exists().map_err(|e| Error::io("look at", path, e))? {
+            listing.add(std::slice::from_ref(secondary), &names)?;
         }
     }
-    let root = common_root(&roots);
-    let mut notes = Vec::new();
-    notes.extend(read_once(&again, &files, &root));
-    let mut shards = Vec::with_capacity(files.len());
-    for File { path, meta } in files {
-        let name = relative_name(&path, &root);
+    let mut notes = listing.notes();
+    let mut shards = Vec::with_capacity(listing.files.len());
+    let mut known: HashSet<String> = HashSet::new();
+    let mut twice = Tally::default();
+    for (at, File { name, path, meta }) in listing.files.into_iter().enumerate().filter(|(_, file)| file.is_shard()) {
+        if at < primary && input.secondary.is_some() {
+            known.insert(name.clone());
+        } else if known.contains(&name) {
+            twice.add(&name);
+            continue;
+        }
         let format = format_of(&path, &name, input)?;
         shards.push(Shard { name, bytes: meta.len(), modified: modified(&meta), path, format });
     }
     shards.sort_by(|a, b| a.name.cmp(&b.name));
-    if shards.is_empty() {
-        let message = format!("No CSV/JSON/Parquet shards found in {}", asked.join(", "));
-        return Err(Error::data(Site::default(), message));
-    }
+    notes.extend(twice.note(
+        "is in input.path too, and is not read from input.secondary",
+        "shards are in input.path too, and are not read from input.secondary",
+    ));
     notes.extend(passed_over_keys(&shards));
     Ok(Found { shards, notes })
 }
 
-/// The note about files that were found twice under different names.
-fn read_once(again: &[(PathBuf, usize)], files: &[File], root: &Path) -> Option<String> {
-    let mut pairs: Vec<(String, String)> = again
-        .iter()
-        .map(|(path, first)| (relative_name(path, root), relative_name(&files[*first].path, root)))
-        .filter(|(name, first)| name != first)
-        .collect();
-    pairs.sort_unstable();
-    pairs.dedup();
-    let (name, first) = pairs.first()?;
-    Some(match pairs.len() {
-        1 => format!("{name} is the same file as {first} and is read once"),
-        more => format!("{name} is the same file as {first}, and so are {} more; each is read once", more - 1),
-    })
+impl File {
+    fn is_shard(&self) -> bool {
+        self.meta.len() > 0
+    }
+}
+
+/// Files that are told of together: how many, and the first by name.
+#[derive(Default)]
+struct Tally {
+    count: usize,
+    first: String,
+}
+
+impl Tally {
+    fn add(&mut self, name: &str) {
+        if self.count == 0 || name < self.first.as_str() {
+            self.first = name.to_string();
+        }
+        self.count += 1;
+    }
+
+    fn note(&self, one: &str, several: &str) -> Option<String> {
+        match self.count {
+            0 => None,
+            1 => Some(format!("{} {one}", self.first)),
+            count => Some(format!("{count} {several}; the first: {}", self.first)),
+        }
+    }
+}
+
+/// What `input.names` asks of a file in a directory.
+struct Names(Vec<glob::Pattern>);
+
+impl Names {
+    const HOW: glob::MatchOptions = glob::MatchOptions {
+        case_sensitive: true,
+        require_literal_separator: true,
+        require_literal_leading_dot: false,
+    };
+
+    fn new(globs: &[String]) -> Result<Self> {
+        let pattern = |glob: &String| {
+            glob::Pattern::new(glob).map_err(|e| Error::Recipe(format!("input.names: `{glob}` is not a glob: {e}")))
+        };
+        Ok(Self(globs.iter().map(pattern).collect::<Result<_>>()?))
+    }
+
+    /// Whether it is a shard by its path relative to the directory.
+    fn ask_for(&self, relative: &str) -> bool {
+        self.0.is_empty() || self.0.iter().any(|pattern| pattern.matches_with(relative, Self::HOW))
+    }
+}
+
+/// The files that were found, each once.
+#[derive(Default)]
+struct Listing {
+    /// In the order they were found; those of 0 bytes too.
+    files: Vec<File>,
+    by_inode: HashMap<(u64, u64), usize>,
+    /// Further names of files.
+    again: Vec<(String, usize)>,
+    /// Files that `input.names` passes over.
+    unnamed: Tally,
+}
+
+impl Listing {
+    /// Adds the files of these entries, which have one root.
+    fn add(&mut self, entries: &[String], names: &Names) -> Result<()> {
+        let found = entries.iter().map(|entry| files_of(entry)).collect::<Result<Vec<Entry>>>()?;
+        let root = common_root(found.iter().map(|entry| entry.root.as_path()));
+        for Entry { root: own, is_directory, files } in found {
+            for path in files {
+                let name = relative_name(&path, &root);
+                if is_directory && !names.ask_for(&relative_name(&path, &own)) {
+                    self.unnamed.add(&name);
+                    continue;
+                }
+                let meta = fs::metadata(&path).map_err(|e| Error::io("read", &path, e))?;
+                match self.by_inode.entry((meta.dev(), meta.ino())) {
+                    hashbrown::hash_map::Entry::Occupied(first) => self.again.push((name, *first.get())),
+                    hashbrown::hash_map::Entry::Vacant(new) => {
+                        new.insert(self.files.len());
+                        self.files.push(File { name, path, meta });
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// What is to be told of how they were found.
+    fn notes(&self) -> Vec<String> {
+        let mut empty = Tally::default();
+        self.files.iter().filter(|file| !file.is_shard()).for_each(|file| empty.add(&file.name));
+        let unnamed = self.unnamed.note(
+            "matches none of input.names and is passed over",
+            "files match none of input.names and are passed over",
+        );
+        let empty = empty.note("has 0 bytes and is skipped", "files have 0 bytes and are skipped");
+        unnamed.into_iter().chain(self.read_once()).chain(empty).collect()
+    }
+
+    /// The note about files that were found twice under different names.
+    fn read_once(&self) -> Option<String> {
+        let mut pairs: Vec<(&str, &str)> = self
+            .again
+            .iter()
+            .map(|(name, first)| (name.as_str(), &self.files[*first]))
+            .filter(|(name, first)| *name != first.name && first.is_shard())
+            .map(|(name, first)| (name, first.name.as_str()))
+            .collect();
+        pairs.sort_unstable();
+        pairs.dedup();
+        let (name, first) = pairs.first()?;
+        Some(match pairs.len() {
+            1 => format!("{name} is the same file as {first} and is read once"),
+            more => format!("{name} is the same file as {first}, and so are {} more; each is read once", more - 1),
+        })
+    }
 }
 
 /// The note about directories whose names say the value of a column, as Hive and Spark write them.
@@ -159,14 +260,21 @@ fn passed_over_keys(shards: &[Shard]) -> Option<String> {
     ))
 }
 
-/// The root that names are relative to, and the files, of one entry of `input.path`.
-fn files_of(entry: &str) -> Result<(PathBuf, Vec<PathBuf>)> {
+/// An entry of `input.path`: the root that names are relative to, and the files.
+struct Entry {
+    root: PathBuf,
+    is_directory: bool,
+    files: Vec<PathBuf>,
+}
+
+fn files_of(entry: &str) -> Result<Entry> {
     let path = Path::new(entry);
     if path.is_dir() {
-        return Ok((path.to_path_buf(), walk(path)?));
+        return Ok(Entry { root: path.to_path_buf(), is_directory: true, files: walk(path)? });
     }
     if path.exists() {
-        return Ok((path.parent().unwrap_or(Path::new("")).to_path_buf(), vec![path.to_path_buf()]));
+        let root = path.parent().unwrap_or(Path::new("")).to_path_buf();
+        return Ok(Entry { root, is_directory: false, files: vec![path.to_path_buf()] });
     }
     if !entry.contains(['*', '?', '[']) {
         let message = format!("there is no file or directory {entry}; check input.path");
@@ -192,7 +300,7 @@ fn files_of(entry: &str) -> Result<(PathBuf, Vec<PathBuf>)> {
         return Err(Error::data(Site::default(), format!("No CSV/JSON/Parquet shards found for {entry}")));
     }
     let fixed = path.components().take_while(|part| !part.as_os_str().to_string_lossy().contains(['*', '?', '[']));
-    Ok((fixed.collect(), files))
+    Ok(Entry { root: fixed.collect(), is_directory: false, files })
 }
 
 fn walk(directory: &Path) -> Result<Vec<PathBuf>> {
@@ -222,8 +330,8 @@ fn is_leftover(path: &Path) -> bool {
 }
 
 /// The deepest directory that all roots are in.
-fn common_root(roots: &[PathBuf]) -> PathBuf {
-    let mut common: Vec<Component<'_>> = roots.first().map_or_else(Vec::new, |root| root.components().collect());
+fn common_root<'a>(mut roots: impl Iterator<Item = &'a Path>) -> PathBuf {
+    let mut common: Vec<Component<'_>> = roots.next().map_or_else(Vec::new, |root| root.components().collect());
     for root in roots {
         let shared = common.iter().zip(root.components()).take_while(|(a, b)| **a == *b).count();
         common.truncate(shared);
@@ -235,59 +343,4 @@ fn relative_name(path: &Path, root: &Path) -> String {
     let relative = path.strip_prefix(root).unwrap_or(path);
     let parts: Vec<_> = relative.components().map(|part| part.as_os_str().to_string_lossy()).collect();
     parts.join("/")
-}
-
-fn format_of(path: &Path, name: &str, input: &Input) -> Result<ShardFormat> {
-    let delimited = |first: u8| {
-        ShardFormat::Delimited(match input.delimiter {
-            spec::Delimiter::Auto => Delimiter::Sniffed { first },
-            spec::Delimiter::Is(delimiter) => Delimiter::Is(delimiter),
-        })
-    };
-    match input.format {
-        InputFormat::Parquet => return Ok(ShardFormat::Parquet),
-        InputFormat::Csv => return Ok(delimited(b',')),
-        InputFormat::Tsv if input.delimiter == spec::Delimiter::Auto => {
-            return Ok(ShardFormat::Delimited(Delimiter::Is(b'\t')));
-        }
-        InputFormat::Tsv => return Ok(delimited(b'\t')),
-        InputFormat::Json | InputFormat::Jsonl => return Ok(ShardFormat::Json),
-        InputFormat::Auto => {}
-    }
-    let refuse = |message: String| Err(Error::data(Site::shard(name), message));
-    let lower = name.rsplit('/').next().unwrap_or(name).to_lowercase();
-    let bare = lower.strip_suffix(".gz").or_else(|| lower.strip_suffix(".zst")).unwrap_or(&lower);
-    let extension = bare.rsplit_once('.').map(|(_, extension)| extension);
-    match extension {
-        Some("parquet" | "pq" | "parq") => return Ok(ShardFormat::Parquet),
-        Some("csv") => return Ok(delimited(b',')),
-        Some("tsv" | "tab") => return Ok(delimited(b'\t')),
-        Some("json" | "jsonl" | "ndjson") => return Ok(ShardFormat::Json),
-        _ => {}
-    }
-    if let Some(foreign) = extension.and_then(foreign::by_extension) {
-        return refuse(foreign.refusal());
-    }
-    let first = first_bytes(path).map_err(|e| e.in_shard(name))?;
-    if let Some(foreign) = foreign::by_content(&first) {
-        return refuse(foreign.refusal());
-    }
-    let mark = if first.starts_with(&[0xef, 0xbb, 0xbf]) { 3 } else { 0 };
-    match first[mark..].iter().find(|byte| !byte.is_ascii_whitespace()) {
-        _ if first.starts_with(b"PAR1") => Ok(ShardFormat::Parquet),
-        Some(b'{' | b'[') => Ok(ShardFormat::Json),
-        // Names that say nothing, or that it is text.
-        _ if matches!(extension, None | Some("txt")) && looks_delimited(&first) => Ok(delimited(b',')),
-        _ => refuse(
-            "neither its name nor its first bytes tell its format; set input.format, or move the file away".into(),
-        ),
-    }
-}
-
-/// Enough of a file to tell its format.
-fn first_bytes(path: &Path) -> Result<Vec<u8>> {
-    let mut first = Vec::new();
-    let mut reader = super::compression::open(path)?;
-    reader.by_ref().take(TELLING_BYTES).read_to_end(&mut first).map_err(|e| reader.failure(e))?;
-    Ok(first)
 }

@@ -99,7 +99,8 @@ enum TextFormat {
 pub struct TextOptions {
     /// What it is.
     pub kind: TextKind,
-    /// Names of a delimited shard's columns; the shard has no header line then. JSON carries its own names.
+    /// Names of a delimited shard's columns; a first record that says the same is a header line, and else there is none.
+    /// JSON carries its own names.
     pub names: Option<Arc<[String]>>,
     /// Words that say in a delimited shard that a value is missing; none for those of pandas.
     pub null_values: Option<NullWords>,
@@ -131,6 +132,8 @@ pub struct TextShard {
     options: TextOptions,
     format: TextFormat,
     names: Arc<[String]>,
+    /// Whether the first record names the columns.
+    has_header: bool,
 }
 
 /// A column that a block is read for.
@@ -176,11 +179,23 @@ impl TextShard {
     pub fn open(path: &Path, options: &TextOptions) -> Result<Self> {
         let mut plain = compression::open(path)?;
         let format = format(&mut plain, options)?;
-        let mut shard = Self { path: path.into(), options: options.clone(), format, names: Arc::new([]) };
+        let mut shard =
+            Self { path: path.into(), options: options.clone(), format, names: Arc::new([]), has_header: false };
         let names: Arc<[String]> = match (format, &options.names) {
-            (TextFormat::Delimited { .. }, Some(names)) => Arc::clone(names),
+            (TextFormat::Delimited { delimiter }, Some(names)) => {
+                shard.has_header = match shard.records(SAMPLE_BYTES)?.header() {
+                    Ok(first) => first.is_some_and(|first| delimited::says(&first, delimiter, names)),
+                    // What is wrong with the record is told, or skipped, where it is read.
+                    Err(Error::Data { .. }) => false,
+                    Err(error) => return Err(error),
+                };
+                Arc::clone(names)
+            }
             (TextFormat::Delimited { delimiter }, None) => match shard.records(SAMPLE_BYTES)?.header()? {
-                Some(header) => delimited::header(&header, delimiter, options.encoding_errors)?.into(),
+                Some(header) => {
+                    shard.has_header = true;
+                    delimited::header(&header, delimiter, options.encoding_errors)?.into()
+                }
                 None => Arc::new([]),
             },
             _ => shard.observe_first(JSON_SAMPLE_ROWS)?.into_names().into(),
@@ -236,7 +251,7 @@ impl TextShard {
     /// inside a quoted field, or when a record is beyond the limit.
     pub fn blocks(&self, block_bytes: usize) -> Result<Blocks> {
         let mut blocks = self.records(block_bytes)?;
-        if self.options.names.is_none() && matches!(self.format, TextFormat::Delimited { .. }) {
+        if self.has_header {
             blocks.header()?;
         }
         Ok(blocks)

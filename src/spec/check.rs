@@ -1,5 +1,6 @@
 //! The recipe's checks that need more than one key, made before any data is read.
 
+use super::files::Files;
 use super::{Compression, OutputFormat, Recipe};
 use crate::error::{Error, Result};
 
@@ -16,6 +17,11 @@ pub fn recipe(recipe: &Recipe) -> Result<()> {
     let refuse = |message: String| Err(Error::Recipe(message));
     if recipe.input.path.as_slice().is_empty() {
         return refuse("nothing to read: set input.path in the recipe, or give --input PATH".into());
+    }
+    for glob in recipe.input.names.as_slice() {
+        if let Err(e) = glob::Pattern::new(glob) {
+            return refuse(format!("input.names: `{glob}` is not a glob: {} at character {}", e.msg, e.pos));
+        }
     }
     for (key, share) in [("max_bad_rows", recipe.input.max_bad_rows), ("max_bad_shards", recipe.input.max_bad_shards)] {
         if !(0.0..=1.0).contains(&share) {
@@ -49,5 +55,5 @@ fn output(recipe: &Recipe) -> Result<()> {
         let message = "output.compression does not go with output.format: Parquet takes snappy, zstd, lz4 or none; text takes gzip, zstd or none";
         return Err(Error::Recipe(message.into()));
     }
-    Ok(())
+    Files::of(recipe).map(drop)
 }

@@ -21,7 +21,7 @@ pub struct Rename {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub replacement: Option<String>,
     /// With `pattern`: name, glob, list of them, or `@numeric` and the like; default all columns.
-    #[serde(default, skip_serializing_if = "is_none")]
+    #[serde(default, skip_serializing_if = "OneOrMany::is_empty")]
     pub columns: OneOrMany,
 }
 
@@ -32,7 +32,7 @@ pub struct Cast {
     /// Name, glob, list of them, or `@numeric` and the like.
     pub columns: OneOrMany,
     /// Of these, columns to leave as they are: name, glob, list of them, or a class.
-    #[serde(default, skip_serializing_if = "is_none")]
+    #[serde(default, skip_serializing_if = "OneOrMany::is_empty")]
     pub except: OneOrMany,
     /// The type.
     pub to: TypeName,
@@ -71,6 +71,19 @@ pub struct RowMax {
     pub columns: OneOrMany,
     /// Name of the result; a column of that name is replaced.
     pub into: String,
+}
+
+/// `op = "coalesce"`
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Coalesce {
+    /// Name, glob, list of them, or `@numeric` and the like; looked at in the order listed.
+    pub columns: OneOrMany,
+    /// Name of the result; a column of that name is replaced.
+    pub into: String,
+    /// What to do when one of the columns is not there; `skip` passes over it as long as another is.
+    #[serde(default)]
+    pub if_missing: IfMissing,
 }
 
 /// `op = "drop"`
@@ -112,8 +125,4 @@ pub enum IfMissing {
     Raise,
     /// It is passed over.
     Skip,
-}
-
-fn is_none(columns: &OneOrMany) -> bool {
-    columns.as_slice().is_empty()
 }

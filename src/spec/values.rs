@@ -33,6 +33,10 @@ impl OneOrMany {
             Self::Many(many) => many,
         }
     }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.as_slice().is_empty()
+    }
 }
 
 /// What stands between the fields of a record.

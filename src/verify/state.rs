@@ -137,6 +137,7 @@ fn differences(job: &Subject<'_>, plan: &Plan) -> Vec<String> {
 fn is_recipe_of(plan: &Plan, recipe: &Recipe) -> bool {
     let Ok(mut planned) = serde_json::from_str::<Recipe>(&plan.recipe) else { return false };
     planned.input.path.clone_from(&recipe.input.path);
+    planned.input.secondary.clone_from(&recipe.input.secondary);
     planned.output.path.clone_from(&recipe.output.path);
     planned == *recipe
 }

@@ -57,7 +57,7 @@ pub fn cases() -> Vec<Case> {
     };
     let length = whole.len() - 8;
     vec![
-        file_of("no bytes", b"", &[not_parquet]),
+        file_of("no bytes", b"", &["No CSV/JSON/Parquet shards found"]),
         file_of("the magic alone", b"PAR1", &[not_parquet]),
         file_of("the magic twice", b"PAR1PAR1", &[not_parquet]),
         file_of("the magic and no footer", b"PAR1\0\0\0\0PAR1", &[]),

@@ -179,6 +179,13 @@ pub(super) fn header(block: &Block, delimiter: u8, encoding_errors: EncodingErro
     Ok(names)
 }
 
+/// Whether a record says these names, field by field; spaces around them count for nothing.
+pub(super) fn says(record: &Block, delimiter: u8, names: &[String]) -> bool {
+    let fields = fields(&record.bytes, delimiter);
+    let is = |(field, name): (&Vec<u8>, &String)| std::str::from_utf8(field).is_ok_and(|field| field.trim() == name);
+    fields.len() == names.len() && fields.iter().zip(names).all(is)
+}
+
 /// Whether a carriage return outside quotes is no half of a line end.
 fn has_lone_return(bytes: &[u8]) -> bool {
     let mut quoted = false;

@@ -71,6 +71,43 @@ fn a_signature_stands_for_the_header() {
 }
 
 #[test]
+fn a_first_record_that_says_the_signature_is_a_header() {
+    let signed = |text: &str| {
+        let file = File::new(text);
+        let shard = file.open_signed(&["n", "a b"]).unwrap();
+        let sampled = shard.sample(10).unwrap();
+        (read_text(&shard, 1).unwrap()[0].len(), sampled[0].1.clone())
+    };
+    for header in ["n,a b", "\u{feff}n,a b", "\n \n n ,\ta b ", "\"n\",\"a b\"", "\" n\",a b\r"] {
+        assert_eq!(signed(&format!("{header}\n1,x\n")), (1, T::Int64), "{header:?}");
+        assert_eq!(signed(header), (0, T::Null), "{header:?}");
+    }
+    for first in ["a b,n", "N,a b", "n,a", "n,\"a\nb\"", ",a b", "n,", "\"\"\"n\"\"\",a b"] {
+        assert_eq!(signed(&format!("{first}\n1,x\n")).0, 2, "{first:?}");
+    }
+    // Once is a header, and twice is a row.
+    assert_eq!(signed("n,a b\nn,a b\n1,x\n"), (2, T::Utf8));
+}
+
+#[test]
+fn rows_and_lines_below_a_header_beside_a_signature_are_counted_as_below_any() {
+    let refused = |text: &str| {
+        let file = File::new(text);
+        read(file.open_signed(&["n", "t"]).unwrap(), 1).unwrap_err().to_string()
+    };
+    assert_eq!(
+        refused("\nn,t\n1,x\n2\n"),
+        "row 1: line 4: 1 fields, where the signature has 2; complete the record, or take it out"
+    );
+    // A first record that is none is told of as a row, whatever it might have said.
+    assert_eq!(
+        refused("n,t,u\n1,x\n"),
+        "row 0: line 1: 3 fields, where the signature has 2; quote fields that hold the delimiter, or take it out"
+    );
+    assert!(refused("n,\"t\n1,x\n").starts_with("row 0: line 1: a quote opens"));
+}
+
+#[test]
 fn a_value_far_down_widens_its_column_and_no_other() {
     let mut text = "i,f,d,s,n\n".to_string();
     for row in 0..3000 {
