@@ -5,6 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
+use serde_json::value::RawValue;
 use tempfile::TempDir;
 
 use super::common::csv;
@@ -174,7 +175,7 @@ fn of_table(table: &Table) -> Rows {
         Cell::Bool(value) => Some(value.to_string()),
         Cell::Int(value) => Some(value.to_string()),
         Cell::Float(value) => Some(value.to_string()),
-        Cell::Text(text) => Some(text.clone()),
+        Cell::Text(text) => Some(number(text)),
         Cell::Date(_) | Cell::Time(_) => unreachable!("read as text"),
     };
     let row = |row: &Vec<Cell>| {
@@ -183,15 +184,22 @@ fn of_table(table: &Table) -> Rows {
     table.rows.iter().map(row).collect()
 }
 
+/// A float as Rust writes it: 34.0 in CSV is 34.
+fn number(text: &str) -> String {
+    let is_number = text.contains('.') && !text.starts_with(|c: char| c.is_alphabetic());
+    text.parse::<f64>().ok().filter(|_| is_number).map_or_else(|| text.to_string(), |number| number.to_string())
+}
+
 fn of_json(text: &str) -> Rows {
     let row = |line: &str| {
-        let object: serde_json::Map<String, serde_json::Value> = serde_json::from_str(line).unwrap();
-        let text = |value: serde_json::Value| match value {
+        // Numbers as they are written: what reads them as floats may be off by a bit.
+        let object: BTreeMap<String, Box<RawValue>> = serde_json::from_str(line).unwrap();
+        let text = |value: &str| match serde_json::from_str(value).unwrap() {
             serde_json::Value::Null => None,
             serde_json::Value::String(text) => Some(text),
-            other => Some(other.to_string()),
+            _ => Some(number(value)),
         };
-        object.into_iter().filter_map(|(name, value)| Some((name, text(value)?))).collect()
+        object.into_iter().filter_map(|(name, value)| Some((name, text(value.get())?))).collect()
     };
     text.lines().map(row).collect()
 }

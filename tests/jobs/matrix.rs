@@ -150,24 +150,12 @@ fn temporal_allots_customers_and_writes_what_is_out_of_time_twice() {
         let read = |container: &Container| {
             let [training, oot] = ["training_data", "oot_data"].map(|name| container.output(name));
             assert!(training.join("_SUCCESS").is_file());
-            (
-                names(&training),
-                names(&oot),
-                files(&training),
-                files(&oot),
-                [training, oot].map(|path| path.to_path_buf()),
-            )
-        };
-        // Read while the directories are there.
-        let read = |container: &Container| {
-            let (named, copies, of_training, of_oot, [training, oot]) = read(container);
             let last = if training.join("oot").is_dir() { "oot" } else { "test" };
             let mut found = splits(&training, &["train", "val", last]);
-            assert_eq!(found[last], rows(&oot));
             let out_of_time = found.remove(last).unwrap();
+            assert_eq!(out_of_time, rows(&oot));
             found.insert("oot", out_of_time);
-            let bytes = |files: BTreeMap<String, Vec<u8>>| files;
-            (named, copies, found, bytes(of_training), bytes(of_oot))
+            (names(&training), names(&oot), found, files(&training), files(&oot))
         };
         let [batch, streaming] = in_both_modes(format, (TEMPORAL, job_type), &variables, read);
         assert_eq!(batch.2, streaming.2, "{format:?} {output} {job_type}");

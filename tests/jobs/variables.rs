@@ -16,9 +16,11 @@ fn container() -> Container {
     container
 }
 
-/// What the variables amount to.
+/// What the variables amount to, with SageMaker's own paths.
 fn recipe(job: &str, variables: &[(&str, &str)]) -> Value {
-    keys::parse(&container().recipe(job, "training", variables), "the recipe").unwrap()
+    let container = container();
+    let text = container.recipe(job, "training", variables);
+    keys::parse(&text.replace(container.path("").to_str().unwrap(), "/opt/ml/"), "the recipe").unwrap()
 }
 
 /// Files of the output after a run.
