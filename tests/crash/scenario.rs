@@ -145,6 +145,14 @@ impl Scenario {
             Self::InPlaceOver => "in-place-over",
         }
     }
+
+    /// Of the operations of a run those that this scenario is there for: what jobs do to a state, the others show.
+    pub fn of_interest(self, mut names: Vec<String>) -> Vec<String> {
+        if matches!(self, Self::InPlace | Self::InPlaceOver) {
+            names.retain(|name| !name.contains(" out.state"));
+        }
+        names
+    }
 }
 
 /// Files in three directories beside each other, some of them twice.

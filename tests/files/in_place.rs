@@ -188,6 +188,60 @@ fn no_file_leaves_its_directory_and_success_is_the_last_to_come() {
     }
 }
 
+/// Runs a job that fails at the n-th change of what readers see; says whether it came to that.
+fn cut_short(recipe: &Value, at: usize) -> bool {
+    let seen = Arc::new(Mutex::new(0));
+    let shared = Arc::clone(&seen);
+    let watch = move |operation: &twopass::disk::Operation<'_>| {
+        let path = operation.to.unwrap_or(operation.path).to_str().unwrap();
+        let is_visible = path.contains("/p/") && !path.contains("/.");
+        if is_visible && matches!(operation.action, Action::Rename | Action::RemoveFile) {
+            let mut seen = shared.lock().unwrap();
+            *seen += 1;
+            if *seen > at {
+                return Err(io::Error::from_raw_os_error(5));
+            }
+        }
+        Ok(usize::MAX)
+    };
+    job(recipe).overwriting(true).on_disk(Disk::watched(watch)).run(&Silent).is_err()
+}
+
+/// The state, the recipe and the flag may be others: what is half published is nobody's.
+#[test]
+fn a_publication_that_was_cut_short_is_taken_back_without_its_state_and_by_another_recipe() {
+    let [first, .., last] = &layouts()[..] else { panic!() };
+    let mut cuts = 0;
+    for (next, keeps_state) in [(last, false), (first, true), (first, false)] {
+        let expected = alone(next);
+        for over in [false, true] {
+            for at in 0.. {
+                let place = Place::in_memory();
+                input(&place);
+                if over {
+                    run(&recipe(&place, "p/data", first.cutoff, &first.output));
+                }
+                if !cut_short(&recipe(&place, "p/data", last.cutoff, &last.output), at) {
+                    break;
+                }
+                cuts += 1;
+                let what = format!("{} over {over}, cut at {at}", next.name);
+                // Before the old output has lost its mark, it is there and whole.
+                let is_whole = over && place.path("p/data/_SUCCESS").exists();
+                if !keeps_state {
+                    fs::remove_dir_all(place.path("state")).unwrap();
+                }
+                let next = recipe(&place, "p/data", next.cutoff, &next.output);
+                let report = job(&next).overwriting(is_whole).run(&Silent);
+                report.unwrap_or_else(|e| panic!("{what}: {}", chain(&e)));
+                assert!(files_of(&place) == expected, "{what}: {:?}", files_of(&place).keys());
+                assert_eq!(failed(&place.path("p/data")), [], "{what}");
+            }
+        }
+    }
+    assert!(cuts > 60, "{cuts}");
+}
+
 #[test]
 fn what_is_not_ours_is_left_alone() {
     let layout = &layouts()[3];
