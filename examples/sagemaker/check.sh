@@ -97,9 +97,9 @@ if [ "$(id -u)" = 0 ] && unshare --mount true 2>/dev/null; then
         did "the three jobs, chained, as $who in a read-only root that holds the program and its libraries"
     done
     who=65532:65532
-    rm -rf "$ml"; data; echo "n" >"$ml/processing/input/data/part-0.csv"
+    rm -rf "$ml"; data; printf "n\n1\n" >"$ml/processing/input/data/part-0.csv"
     mkdir -p "$ml/processing/output"; chown -R 0:0 "$ml"; chmod -R go-w "$ml"
-    if confined job tabular-preprocessing >"$scratch/said"; then echo "it wrote into directories of root"; exit 1; fi
+    if confined job tabular-preprocessing --job_type training >"$scratch/said"; then echo "it wrote into directories of root"; exit 1; fi
     grep -qi 'permission denied' "$scratch/said"
     did "as $who where the directories belong to root: refused, $(grep -o -i -m1 'permission denied' "$scratch/said")"
 else

@@ -32,7 +32,7 @@ def step(name, job, env, inputs, outputs, args, session, instance_type="ml.m5.2x
         # One machine: a job that is given several is refused.
         instance_count=1,
         instance_type=instance_type,
-        # For the raw files, the output, and the state beside it.
+        # For the raw files and the output.
         volume_size_in_gb=disk,
         max_runtime_in_seconds=6 * 3600,
         entrypoint=["/usr/local/bin/twopass", "job", job],
