@@ -227,7 +227,8 @@ fn decoding(c: &mut Criterion) {
             modified: 0,
             format: ShardFormat::Parquet,
         };
-        let shard = Arc::new(ParquetShard::open(&shard, Limits::of(2 << 30, 1)).expect("a sound file"));
+        let shard =
+            Arc::new(ParquetShard::open(&shard, Limits::of(2 << 30, 1), &std::env::temp_dir()).expect("a sound file"));
         let chunk = Chunk::RowGroup(shard.chunks(u64::MAX, usize::MAX).swap_remove(0));
         let schema = Arc::new(Schema::new(vec![Field::new("x", array.data_type().clone(), true)]));
         group.bench_function(name, |b| {

@@ -42,6 +42,8 @@ pub struct Basis {
     pub statistics: bool,
     /// Columns whose values are kept, in the schema's order.
     pub vocabularies: Vec<String>,
+    /// Columns of which it is known whether 32-bit floats hold their values exactly, in the schema's order.
+    pub asked_f32: Vec<String>,
     /// Which rows and columns there are further statistics of, to be fitted on, where these are not all rows; a hash.
     pub fitted: Option<String>,
 }
@@ -77,6 +79,8 @@ pub enum Lack {
     Statistics,
     /// The values of these columns were not kept.
     Vocabularies(Vec<String>),
+    /// Nobody looked whether 32-bit floats hold the values of these columns.
+    Narrow(Vec<String>),
 }
 
 impl Basis {
@@ -116,6 +120,7 @@ impl Basis {
             order: collect.order.iter().map(name).collect(),
             statistics: collect.statistics,
             vocabularies: (0..collect.needs.len()).filter(keeps_values).map(|at| name(&at)).collect(),
+            asked_f32: (0..collect.needs.len()).filter(|at| collect.asks_f32(*at)).map(|at| name(&at)).collect(),
         }
     }
 
@@ -159,7 +164,11 @@ impl Basis {
             return Some(Lack::Statistics);
         }
         let values: Vec<String> = without(&self.vocabularies, &needed.vocabularies);
-        (!values.is_empty()).then_some(Lack::Vocabularies(values))
+        if !values.is_empty() {
+            return Some(Lack::Vocabularies(values));
+        }
+        let floats: Vec<String> = without(&self.asked_f32, &needed.asked_f32);
+        (!floats.is_empty()).then_some(Lack::Narrow(floats))
     }
 
     /// What the ledger has of each row.
@@ -213,7 +222,9 @@ fn has_values(data_type: &DataType) -> bool {
 pub fn reduced(columns: Vec<ColumnSummary>, collect: &Collect) -> Result<Vec<ColumnSummary>> {
     let reduce = |(at, column): (usize, ColumnSummary)| {
         let fitted = column.fitted.filter(|_| collect.fitted_hash.is_some());
-        Ok(ColumnSummary { state: column.state.reduced(collect.needs[at])?, fitted, ..column })
+        let state = column.state.reduced(collect.needs[at])?;
+        let state = if collect.asks_f32(at) { state } else { state.without_f32() };
+        Ok(ColumnSummary { state, fitted, ..column })
     };
     columns.into_iter().enumerate().map(reduce).collect()
 }

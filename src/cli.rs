@@ -5,6 +5,7 @@ mod ceiling;
 mod check;
 mod init;
 mod inspect;
+mod job;
 mod progress;
 mod report;
 mod resolve;
@@ -19,6 +20,7 @@ use clap::{CommandFactory, Parser};
 
 use args::{Args, Command};
 use twopass::error::Error;
+use twopass::job::Job;
 use twopass::spec::keys;
 
 /// Runs the command that was typed.
@@ -44,9 +46,9 @@ pub fn main() -> ExitCode {
 
 fn run(args: Args) -> anyhow::Result<ExitCode> {
     match args.command {
-        Command::Run(options) => report::run(&options, |job, observer| job.run(observer)),
-        Command::Scan(options) => report::run(&options, |job, observer| job.scan(observer)),
-        Command::Write(options) => report::run(&options, |job, observer| job.write(observer)),
+        Command::Run(options) => report::run(&resolve::job(&options)?, &options.shown, Job::run),
+        Command::Scan(options) => report::run(&resolve::job(&options)?, &options.shown, Job::scan),
+        Command::Write(options) => report::run(&resolve::job(&options)?, &options.shown, Job::write),
         Command::Check(options) => check::run(&options),
         Command::Init { path } => init::run(&path),
         Command::Inspect { path, column, json } => inspect::run(&path, column.as_deref(), json),
@@ -62,7 +64,7 @@ fn run(args: Args) -> anyhow::Result<ExitCode> {
             Ok(ExitCode::SUCCESS)
         }
         Command::Apply { .. } => not_yet("apply"),
-        Command::Job { .. } => not_yet("job"),
+        Command::Job { job } => job::run(job),
     }
 }
 

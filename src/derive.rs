@@ -1,5 +1,5 @@
-//! Derived columns: what the structural steps of a recipe (rename, cast, concat, row_max, drop, keep) make of the columns of
-//! the input before anything is fitted or split. All that follows sees the derived columns alone; chunks stay in source
+//! Derived columns: what the structural steps of a recipe (rename, cast, concat, row_max, coalesce, drop, keep) make of the
+//! columns of the input before anything is fitted or split. All that follows sees the derived columns alone; chunks stay in source
 //! columns, and each derived column is an expression over them that is evaluated batch by batch.
 //!
 //! Pure: it decides nothing from values and keeps none. A derived column's values do not depend on batches, nor on whether
@@ -50,6 +50,8 @@ enum Expression {
     Label { input: Box<Expression>, column: String },
     /// The largest value of each row.
     RowMax { inputs: Vec<Expression>, column: String, data_type: DataType },
+    /// The first value of each row that is not missing.
+    Coalesce { inputs: Vec<Expression>, column: String, data_type: DataType },
 }
 
 /// Gets the arrays of a column in order, each with its first row within the chunk.
@@ -161,7 +163,7 @@ impl Expression {
             Self::Cast { to, .. } => to.clone(),
             Self::Label { input, .. } => cast::label_type(&input.data_type(source)),
             Self::Concat { .. } => DataType::Utf8,
-            Self::RowMax { data_type, .. } => data_type.clone(),
+            Self::RowMax { data_type, .. } | Self::Coalesce { data_type, .. } => data_type.clone(),
         }
     }
 
@@ -169,7 +171,7 @@ impl Expression {
         match self {
             Self::Source(_) => &[],
             Self::Cast { input, .. } | Self::Label { input, .. } => std::slice::from_ref(input),
-            Self::Concat { inputs, .. } | Self::RowMax { inputs, .. } => inputs,
+            Self::Concat { inputs, .. } | Self::RowMax { inputs, .. } | Self::Coalesce { inputs, .. } => inputs,
         }
     }
 
@@ -177,12 +179,13 @@ impl Expression {
         match self {
             Self::Source(_) => &mut [],
             Self::Cast { input, .. } | Self::Label { input, .. } => std::slice::from_mut(input),
-            Self::Concat { inputs, .. } | Self::RowMax { inputs, .. } => inputs,
+            Self::Concat { inputs, .. } | Self::RowMax { inputs, .. } | Self::Coalesce { inputs, .. } => inputs,
         }
     }
 
     fn combines(&self) -> bool {
-        matches!(self, Self::Concat { .. } | Self::RowMax { .. }) || self.inputs().iter().any(Self::combines)
+        matches!(self, Self::Concat { .. } | Self::RowMax { .. } | Self::Coalesce { .. })
+            || self.inputs().iter().any(Self::combines)
     }
 
     /// Marks the source columns it is made of.
@@ -222,6 +225,7 @@ impl Expression {
             Self::Label { .. } => how.push_str("label"),
             Self::Concat { separator, missing, .. } => how.push_str(&format!("concat {separator:?} {missing:?}")),
             Self::RowMax { .. } => how.push_str("row_max"),
+            Self::Coalesce { .. } => how.push_str("coalesce"),
         }
         for input in self.inputs() {
             how.push_str(" (");
@@ -257,24 +261,19 @@ impl Expression {
                 })
             }
             Self::Concat { inputs, column, separator, missing } => {
-                // What the first columns give is held until the last one is decoded: of dictionaries, the codes.
-                let mut batches: Vec<(usize, Vec<ArrayRef>)> = Vec::new();
-                for (at, input) in inputs.iter().enumerate() {
-                    let mut number = 0;
-                    input.evaluate(source, chunk, &mut |first, array| {
-                        if at == 0 {
-                            batches.push((first, Vec::with_capacity(inputs.len())));
-                        }
-                        batches[number].1.push(array);
-                        number += 1;
-                        Ok(())
-                    })?;
-                }
-                batches.into_iter().try_for_each(|(first, arrays)| {
+                side_by_side(inputs, source, chunk, &mut |first, arrays| {
                     let joined = combine::concat(&arrays, separator, missing.as_deref());
                     let joined = joined.map_err(|e| e.in_column(column).offset_rows(chunk.first_row() + first as u64));
                     drop(arrays);
                     visit(first, joined?)
+                })
+            }
+            Self::Coalesce { inputs, column, data_type } => {
+                side_by_side(inputs, source, chunk, &mut |first, arrays| {
+                    let found = combine::coalesce(&arrays, data_type);
+                    let found = found.map_err(|e| e.in_column(column).offset_rows(chunk.first_row() + first as u64));
+                    drop(arrays);
+                    visit(first, found?)
                 })
             }
             Self::RowMax { inputs, column, data_type } => {
@@ -298,6 +297,29 @@ impl Expression {
             }
         }
     }
+}
+
+/// The arrays of several inputs, batch by batch. What the first inputs give is held until the last one is decoded: of
+/// dictionaries, the codes.
+fn side_by_side(
+    inputs: &[Expression],
+    source: &SchemaRef,
+    chunk: &Chunk,
+    visit: &mut dyn FnMut(usize, Vec<ArrayRef>) -> Result<()>,
+) -> Result<()> {
+    let mut batches: Vec<(usize, Vec<ArrayRef>)> = Vec::new();
+    for (at, input) in inputs.iter().enumerate() {
+        let mut number = 0;
+        input.evaluate(source, chunk, &mut |first, array| {
+            if at == 0 {
+                batches.push((first, Vec::with_capacity(inputs.len())));
+            }
+            batches[number].1.push(array);
+            number += 1;
+            Ok(())
+        })?;
+    }
+    batches.into_iter().try_for_each(|(first, arrays)| visit(first, arrays))
 }
 
 #[cfg(test)]

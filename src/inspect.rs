@@ -330,6 +330,7 @@ impl FittedStep {
                 ];
                 with("one_hot_encoder", parameters, Some(&step.map))
             }
+            Step::Narrow(step) => with("narrow", vec![("to", json!(step.to.to_string()))], None),
             Step::Fold => with("fold", Vec::new(), None),
             Step::Label(step) => with("label", vec![("classes", json!(step.map.codes.len()))], Some(&step.map)),
         }

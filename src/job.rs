@@ -19,9 +19,10 @@ use crate::disk::Disk;
 use crate::engine::Engine;
 use crate::error::{Error, Result};
 use crate::observe::{Event, Observer};
-use crate::sink::staging;
+use crate::sink::staging::Target;
 use crate::source::{Limits, SourceOptions};
-use crate::spec::{OnBad, Recipe, Resume, check};
+use crate::spec::files::Files;
+use crate::spec::{ByteSize, OnBad, Recipe, Resume, check};
 use crate::store::StateStore;
 use crate::transform;
 
@@ -35,6 +36,7 @@ const MOST_REPAIRS: usize = 3;
 #[derive(Debug, Clone)]
 pub struct Job {
     recipe: Recipe,
+    files: Files,
     overwrite: bool,
     disk: Disk,
 }
@@ -47,13 +49,21 @@ impl Job {
     pub fn new(recipe: Recipe) -> Result<Self> {
         check::recipe(&recipe)?;
         transform::check(&recipe)?;
-        Ok(Self { recipe, overwrite: false, disk: Disk::default() })
+        let files = Files::of(&recipe)?;
+        Ok(Self { recipe, files, overwrite: false, disk: Disk::default() })
     }
 
     /// The same job, which may replace an output of twopass.
     #[must_use]
     pub fn overwriting(mut self, overwrite: bool) -> Self {
         self.overwrite = overwrite;
+        self
+    }
+
+    /// The same job, with this for `run.memory`.
+    #[must_use]
+    pub fn within(mut self, memory: ByteSize) -> Self {
+        self.recipe.run.memory = memory;
         self
     }
 
@@ -69,8 +79,9 @@ impl Job {
         Ok(Engine { disk: self.disk.clone(), ..Engine::new(&self.recipe.run, observer)? })
     }
 
-    pub(crate) fn overwrites(&self) -> bool {
-        self.overwrite
+    /// Where the output will be.
+    pub(crate) fn target<'a>(&'a self, engine: &'a Engine<'_>) -> Target<'a> {
+        Target { disk: &engine.disk, files: &self.files, overwrite: self.overwrite }
     }
 
     /// The recipe.
@@ -97,11 +108,10 @@ impl Job {
     pub fn run(&self, observer: &dyn Observer) -> Result<Report> {
         let engine = self.engine(observer)?;
         self.repairing(&engine, || {
-            let output = Path::new(&self.recipe.output.path);
-            staging::check_target(&engine.disk, output, self.overwrite)?;
+            self.target(&engine).check()?;
             let started = Instant::now();
             let survey = self.survey(&engine)?;
-            let lock = staging::lock(&engine.disk, output)?;
+            let lock = self.target(&engine).lock()?;
             let (store, scanned) = self.scan_all(&engine, survey, true)?;
             let phases = vec![scan_phase(started, &scanned)];
             self.finish(&engine, &store, lock, scanned, phases)
@@ -133,12 +143,11 @@ impl Job {
     }
 
     fn write_from_state(&self, engine: &Engine<'_>) -> Result<Report> {
-        let output = Path::new(&self.recipe.output.path);
-        staging::check_target(&engine.disk, output, self.overwrite)?;
+        self.target(engine).check()?;
         let mut phases = Vec::new();
         let started = Instant::now();
         let survey = self.survey(engine)?;
-        let lock = staging::lock(&engine.disk, output)?;
+        let lock = self.target(engine).lock()?;
         let (store, identity) = StateStore::open_existing(&engine.disk, &self.state_path())?;
         self.check_version(&identity)?;
         let committed = self.committed(engine, &store, &survey.shards)?;
@@ -197,7 +206,15 @@ impl Job {
         let all = || std::thread::available_parallelism().map_or(1, Into::into);
         let threads = if run.threads > 0 { run.threads } else { all() };
         let limits = Limits::of(run.memory.0, threads);
-        Ok(SourceOptions::new(&self.recipe.input)?.on_disk(self.disk.clone()).within(limits))
+        let options = SourceOptions::new(&self.recipe.input)?.on_disk(self.disk.clone()).within(limits);
+        Ok(options.inflating_in(self.scratch()))
+    }
+
+    /// Where files without names are: on the disk of the state, which is one that holds much, and no memory.
+    fn scratch(&self) -> PathBuf {
+        let state = std::path::absolute(self.state_path()).ok();
+        let there = state.as_deref().and_then(|state| state.ancestors().find(|directory| directory.is_dir()));
+        there.map_or_else(std::env::temp_dir, Path::to_path_buf)
     }
 
     fn report(&self, scanned: &Scanned, phases: Vec<Phase>) -> Report {

@@ -78,6 +78,7 @@ pub mod plan;
 pub mod preview;
 pub mod remaining;
 pub mod roles;
+pub mod sagemaker;
 pub mod scan;
 pub mod schema;
 pub mod sink;

@@ -17,7 +17,8 @@ use crate::memory::{Budget, Reservation};
 use crate::roles::Roles;
 use crate::scan::{Collect, ColumnSummary};
 use crate::source::text::Skipped;
-use crate::spec::{OutputFormat, Recipe};
+use crate::spec::Recipe;
+use crate::spec::files::Files;
 use crate::split::fate::OPEN;
 use crate::split::{Marks, Quotas, Reason};
 use crate::strata::{self, Stratum};
@@ -118,8 +119,10 @@ pub struct FoldColumn {
 pub struct PlannedPart {
     /// Position of its split.
     pub split: usize,
-    /// Path relative to the output directory, with `/`.
+    /// Path relative to the output directory, with `/`; see [`Files`].
     pub path: String,
+    /// Paths of its copies.
+    pub copies: Vec<String>,
     /// Rows in it.
     pub rows: u64,
 }
@@ -199,6 +202,11 @@ impl Plan {
     ) -> Result<(Self, Option<Marks>)> {
         let states: Vec<_> = merged.columns.iter().map(ColumnSummary::to_fit).collect();
         let mut pipeline = transform::fit(recipe, &collect.schema, &states)?;
+        pipeline.narrow(
+            recipe,
+            &collect.schema,
+            &merged.columns.iter().map(|column| &column.state).collect::<Vec<_>>(),
+        )?;
         if let Some(name) = &recipe.split.fold_column {
             pipeline.add_fold_column(name)?;
         }
@@ -411,37 +419,18 @@ impl Plan {
     }
 
     /// The parts of the output, split by split, in order. A split without rows has one part without rows.
-    pub fn parts(&self, recipe: &Recipe) -> Vec<PlannedPart> {
-        let extension = extension(recipe);
+    pub fn parts(&self, files: &Files) -> Vec<PlannedPart> {
         let parts_of = |(split, planned): (usize, &PlannedSplit)| {
             let count = planned.rows.div_ceil(self.shard_rows).max(1);
-            let name = planned.name.clone();
-            let single = recipe.output.layout == crate::spec::Layout::Single;
-            let (rows, shard_rows, extension) = (planned.rows, self.shard_rows, extension.clone());
+            let (rows, shard_rows) = (planned.rows, self.shard_rows);
             (0..count).map(move |number| PlannedPart {
                 split,
-                path: match single {
-                    true => format!("{name}/{name}_processed_data.{extension}"),
-                    false => format!("{name}/part-{number:05}.{extension}"),
-                },
+                path: files.part(split, number),
+                copies: files.copies(split, number),
                 rows: shard_rows.min(rows - number * shard_rows),
             })
         };
         self.splits.iter().enumerate().flat_map(parts_of).collect()
-    }
-}
-
-fn extension(recipe: &Recipe) -> String {
-    let format = match recipe.output.format {
-        OutputFormat::Parquet => return "parquet".into(),
-        OutputFormat::Csv => "csv",
-        OutputFormat::Tsv => "tsv",
-        OutputFormat::Jsonl => "jsonl",
-    };
-    match recipe.output.compression() {
-        crate::spec::Compression::Gzip => format!("{format}.gz"),
-        crate::spec::Compression::Zstd => format!("{format}.zst"),
-        _ => format.into(),
     }
 }
 

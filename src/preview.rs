@@ -1,7 +1,7 @@
 //! What a job would do, from footers and samples alone: the schema and where shards disagree with it, the columns each step
 //! works on, the columns that come out, the memory it needs. Reads no rows and writes nothing, not even a state.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use arrow::array::{ArrayRef, Int64Array, new_null_array};
 use arrow::compute::cast;
@@ -17,7 +17,6 @@ use crate::observe::Silent;
 use crate::plan::row_group_rows;
 use crate::scan::{Collect, type_names};
 use crate::schema::{self, ShardFields};
-use crate::sink::staging;
 use crate::source::{Opened, Shard, discover};
 use crate::spec::{
     ExtraColumns, FitRows, Input, MissingColumns, Mode, OutputFormat, Recipe, Size, SplitKind, Transform,
@@ -107,6 +106,8 @@ pub struct OutputColumn {
     pub data_type: String,
     /// Whether it depends on the data how many columns this is, or whether it is there at all.
     pub depends_on_data: bool,
+    /// Whether it gets a smaller type if that holds all values, which is known only once they are read.
+    pub may_be_narrowed: bool,
 }
 
 /// An estimate of what a run needs, in bytes. Vocabularies are not in it: their size is known only once they are read.
@@ -201,7 +202,6 @@ impl Job {
         let rows = opened.iter().map(|(_, _, rows)| *rows).sum::<Option<u64>>();
         let bytes = opened.iter().map(|(shard, ..)| shard.bytes).sum();
         let splits = splits(recipe, rows);
-        let target = Path::new(&recipe.output.path);
         Ok(Preview {
             shards: opened.len(),
             bytes,
@@ -230,9 +230,7 @@ impl Job {
             splits,
             readings: readings(recipe, &schema, &collect)?,
             state: self.find_state()?,
-            output_conflict: staging::check_target(&engine.disk, target, self.overwrites())
-                .err()
-                .map(|error| error.to_string()),
+            output_conflict: self.target(&engine).check().err().map(|error| error.to_string()),
         })
     }
 
@@ -314,6 +312,7 @@ fn output_columns(recipe: &Recipe, schema: &SchemaRef) -> Result<Vec<OutputColum
     if let Some(name) = &recipe.split.fold_column {
         pipeline.add_fold_column(name)?;
     }
+    let narrows = transform::narrow::candidates(recipe, schema)?;
     let mut columns: Vec<OutputColumn> = Vec::with_capacity(pipeline.output.len());
     for column in &pipeline.output {
         let lane = &pipeline.lanes[column.lane];
@@ -326,6 +325,7 @@ fn output_columns(recipe: &Recipe, schema: &SchemaRef) -> Result<Vec<OutputColum
                 name,
                 data_type: column.data_type.to_string(),
                 depends_on_data: spread || indicator,
+                may_be_narrowed: narrows.get(lane.input).copied().unwrap_or_default() && !lane.is_fold(),
             });
         }
     }

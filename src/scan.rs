@@ -46,6 +46,8 @@ pub struct Collect {
     pub fitted: Vec<Option<VocabularyNeed>>,
     /// Which rows these are, and what is kept of which columns; nothing where all rows are fitted on.
     pub fitted_hash: Option<u128>,
+    /// For each column, whether it is to be known if 32-bit floats hold its values exactly; empty for none.
+    pub asks_f32: Vec<bool>,
     /// Whether only the columns that the ledger is made of are read.
     pub keys_only: bool,
     /// Columns of the row's key, in the recipe's order; none for the row's place.
@@ -80,7 +82,8 @@ impl Collect {
     pub fn new(recipe: &Recipe, input: &SchemaRef) -> Result<Self> {
         let derived = Derived::new(recipe, input)?;
         let needs = transform::needs(recipe, &derived.schema)?;
-        Self::of(recipe, derived, needs)
+        let asks_f32 = transform::narrow::asks_f32(recipe, &derived.schema)?;
+        Ok(Self { asks_f32, ..Self::of(recipe, derived, needs)? })
     }
 
     /// What the ledger needs to know, and nothing else.
@@ -141,6 +144,7 @@ impl Collect {
             needs: needs.collect(),
             fitted: Vec::new(),
             fitted_hash: None,
+            asks_f32: Vec::new(),
             keys_only: false,
             forced,
             key: named(recipe.split.key.as_ref(), "split.key column")?,
@@ -174,10 +178,16 @@ impl Collect {
         }
     }
 
+    /// Whether it is to be known of the column at this position if 32-bit floats hold its values exactly.
+    pub fn asks_f32(&self, at: usize) -> bool {
+        self.asks_f32.get(at).copied().unwrap_or_default()
+    }
+
     fn empty_column(&self, at: usize) -> ColumnSummary {
         let data_type = self.schema.field(at).data_type();
+        let state = ColumnState::new(data_type, self.needs[at]);
         ColumnSummary {
-            state: ColumnState::new(data_type, self.needs[at]),
+            state: if self.asks_f32(at) { state.asking_f32() } else { state },
             fitted: self.fitted.get(at).copied().flatten().map(|need| ColumnState::new(data_type, need)),
             value_bytes: 0,
         }

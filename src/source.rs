@@ -3,6 +3,7 @@
 
 use std::fs::File;
 use std::os::unix::fs::FileExt;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray, new_null_array};
@@ -35,6 +36,8 @@ pub struct SourceOptions {
     text: text::TextOptions,
     disk: Disk,
     limits: Limits,
+    /// Where files without names are made.
+    scratch: PathBuf,
 }
 
 /// The first name that is empty or stands there twice.
@@ -81,7 +84,12 @@ impl Limits {
 
 impl Default for SourceOptions {
     fn default() -> Self {
-        Self { text: text::TextOptions::default(), disk: Disk::default(), limits: Limits::of(2 << 30, 1) }
+        Self {
+            text: text::TextOptions::default(),
+            disk: Disk::default(),
+            limits: Limits::of(2 << 30, 1),
+            scratch: std::env::temp_dir(),
+        }
     }
 }
 
@@ -123,6 +131,12 @@ impl SourceOptions {
         Self { disk, ..self }
     }
 
+    /// The same options, with what has to be inflated put into files in `scratch`.
+    #[must_use]
+    pub fn inflating_in(self, scratch: PathBuf) -> Self {
+        Self { scratch, ..self }
+    }
+
     /// The same options, with shards that may ask for this much.
     #[must_use]
     pub fn within(self, limits: Limits) -> Self {
@@ -159,7 +173,9 @@ impl Opened {
     pub fn open(shard: &Shard, options: &SourceOptions, known: Option<&ShardFields>) -> Result<Self> {
         options.disk.step("open", &shard.path)?;
         match shard.format {
-            ShardFormat::Parquet => Ok(Self::Parquet(Arc::new(parquet::ParquetShard::open(shard, options.limits)?))),
+            ShardFormat::Parquet => {
+                Ok(Self::Parquet(Arc::new(parquet::ParquetShard::open(shard, options.limits, &options.scratch)?)))
+            }
             ShardFormat::Delimited(_) | ShardFormat::Json => {
                 OpenedText::open(shard, options, known).map(Self::Text).map_err(|e| e.in_shard(&shard.name))
             }

@@ -1,17 +1,20 @@
 //! The recipe as types: what a user may ask for, with its defaults. Serde reads it, schemars describes it; the checks
 //! that need more than one key are in [`check`]. It never looks at data.
 
+use std::collections::BTreeMap;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub mod check;
 mod derive;
+pub mod files;
 pub mod keys;
 mod split;
 mod transform;
 mod values;
 
-pub use derive::{Cast, CastErrors, Concat, DropColumns, IfMissing, KeepColumns, Rename, RowMax};
+pub use derive::{Cast, CastErrors, Coalesce, Concat, DropColumns, IfMissing, KeepColumns, Rename, RowMax};
 pub use split::{Dedupe, Fit, FitRows, GroupSizes, Keep, MissingGroups, OOT, Rest, Split, SplitKind};
 pub use transform::{
     CategoryOrder, Frequency, ImputeStrategy, MinMaxScaler, OneHotDrop, OneHotEncoder, OneHotUnknown, OrdinalEncoder,
@@ -67,7 +70,7 @@ pub struct Input {
     /// What to do when a shard has a column that the first shard has not.
     pub extra_columns: ExtraColumns,
     /// Types that override what the shards say, by column.
-    pub schema: std::collections::BTreeMap<String, TypeName>,
+    pub schema: BTreeMap<String, TypeName>,
     /// What stands between the fields of CSV and TSV shards: `auto`, or one character.
     #[serde(skip_serializing_if = "Delimiter::is_auto")]
     pub delimiter: Delimiter,
@@ -127,7 +130,7 @@ impl Default for Input {
             signature: None,
             missing_columns: MissingColumns::Insert,
             extra_columns: ExtraColumns::Raise,
-            schema: std::collections::BTreeMap::new(),
+            schema: BTreeMap::new(),
             delimiter: Delimiter::Auto,
             null_values: None,
             encoding_errors: EncodingErrors::Raise,
@@ -263,9 +266,34 @@ pub struct Output {
     pub compression: Option<Compression>,
     /// Type of scaled columns.
     pub float: FloatType,
+    /// Whether integers and floats that no step works on get the smallest type that holds all values of the data exactly.
+    /// Parquet only: text has no types.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub narrow: bool,
     /// Format of the metadata file.
     pub metadata: MetadataFormat,
+    /// Where the parts of a split are, and copies of them: by split a path or several, with `{split}`, `{part}` and
+    /// `{ext}`. What is not named is where the layout says.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub files: BTreeMap<String, OneOrMany>,
+    /// Where the names of the columns are.
+    #[serde(skip_serializing_if = "is_signature")]
+    pub signature_file: String,
+    /// Where the metadata are.
+    #[serde(skip_serializing_if = "is_metadata")]
+    pub metadata_file: String,
 }
+
+fn is_signature(path: &str) -> bool {
+    path == SIGNATURE
+}
+
+fn is_metadata(path: &str) -> bool {
+    path == METADATA
+}
+
+const SIGNATURE: &str = "signature";
+const METADATA: &str = "metadata";
 
 impl Default for Output {
     fn default() -> Self {
@@ -276,12 +304,21 @@ impl Default for Output {
             shard_rows: 100_000,
             compression: None,
             float: FloatType::Float64,
+            narrow: false,
             metadata: MetadataFormat::Json,
+            files: BTreeMap::new(),
+            signature_file: SIGNATURE.into(),
+            metadata_file: METADATA.into(),
         }
     }
 }
 
 impl Output {
+    /// Whether columns are narrowed: text has no types to choose from.
+    pub fn narrows(&self) -> bool {
+        self.narrow && self.format == OutputFormat::Parquet
+    }
+
     /// The compression in force: what was asked for, or the format's default.
     pub fn compression(&self) -> Compression {
         self.compression.unwrap_or(match self.format {

@@ -30,6 +30,7 @@ use crate::error::{Error, Result};
 use crate::schema;
 use crate::sink::SealedPart;
 use crate::sink::manifest::Manifest;
+use crate::spec::files::Files;
 use crate::spec::{Recipe, SplitKind, check};
 
 use read::PartFormat;
@@ -142,7 +143,8 @@ fn verify(path: &Path, further: &dyn Fn(&Subject<'_>) -> Result<Option<Check>>) 
         what: "_manifest.json has a recipe that no run accepts".into(),
         source: Some(e.into()),
     })?;
-    let job = Subject { root: path, types: types(&manifest)?, manifest: &manifest, recipe: &recipe };
+    let files = Files::of(&recipe)?.at(path);
+    let job = Subject { root: path, files, types: types(&manifest)?, manifest: &manifest, recipe: &recipe };
     let mut checks = files::checks(&job)?;
     job.contents(&mut checks)?;
     checks.extend(further(&job)?);
@@ -151,14 +153,15 @@ fn verify(path: &Path, further: &dyn Fn(&Subject<'_>) -> Result<Option<Check>>) 
         fingerprint: manifest.fingerprint.clone(),
         ok: checks.iter().all(|check| check.status != Status::Failed),
         rows: manifest.splits.iter().map(|split| split.rows).sum(),
-        bytes: parts(&manifest).map(|(_, part)| part.bytes).sum(),
+        bytes: parts(&manifest).map(|(.., part)| part.bytes).sum(),
         checks,
     })
 }
 
-/// All parts with the position of their split.
-fn parts(manifest: &Manifest) -> impl Iterator<Item = (usize, &SealedPart)> {
-    manifest.splits.iter().enumerate().flat_map(|(at, split)| split.parts.iter().map(move |part| (at, part)))
+/// All parts with the position of their split and their number in it.
+fn parts(manifest: &Manifest) -> impl Iterator<Item = (usize, u64, &SealedPart)> {
+    let splits = manifest.splits.iter().enumerate();
+    splits.flat_map(|(at, split)| split.parts.iter().zip(0..).map(move |(part, number)| (at, number, part)))
 }
 
 fn types(manifest: &Manifest) -> Result<Vec<DataType>> {
@@ -174,6 +177,8 @@ fn types(manifest: &Manifest) -> Result<Vec<DataType>> {
 /// What is verified.
 struct Subject<'a> {
     root: &'a Path,
+    /// Where the recipe wants its files.
+    files: Files,
     manifest: &'a Manifest,
     recipe: &'a Recipe,
     /// Types of the output's columns.
@@ -213,13 +218,13 @@ impl Subject<'_> {
     fn read(&self, columns: &[usize], visit: &mut dyn FnMut(usize, &RecordBatch) -> Result<()>) -> Result<Read> {
         let format = PartFormat::new(self.recipe);
         let mut read = Read::default();
-        for (split, part) in parts(self.manifest) {
-            if !files::is_inside(&part.path) || !self.root.join(&part.path).is_file() {
+        for (split, number, part) in parts(self.manifest) {
+            let Some(path) = self.place(&part.path, split, number).filter(|path| path.is_file()) else {
                 // The check of the files has said so already.
                 read.wrong.push(format!("{} is missing", part.path));
                 continue;
-            }
-            match format.read(self, &part.path, columns, &mut |batch| visit(split, batch)) {
+            };
+            match format.read(self, &path, columns, &mut |batch| visit(split, batch)) {
                 Ok(found) => {
                     read.rows += found.rows;
                     if found.rows != part.rows {
@@ -232,6 +237,20 @@ impl Subject<'_> {
             }
         }
         Ok(read)
+    }
+
+    /// Where a file of the manifest is, unless it is out of the output and the recipe does not want it there.
+    fn place(&self, path: &str, split: usize, number: u64) -> Option<PathBuf> {
+        let is_wanted = || {
+            self.wanted(split, number).is_some_and(|(part, copies)| part == path || copies.iter().any(|c| c == path))
+        };
+        (files::is_inside(path) || is_wanted()).then(|| self.files.resolve(path))
+    }
+
+    /// Where the recipe wants a part and its copies.
+    fn wanted(&self, split: usize, number: u64) -> Option<(String, Vec<String>)> {
+        let split = self.files.split(&self.manifest.splits[split].name)?;
+        Some((self.files.part(split, number), self.files.copies(split, number)))
     }
 
     /// Promise 2: every row read is in one split or one reason.

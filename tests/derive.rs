@@ -185,7 +185,7 @@ fn step(columns: &mut Vec<Column>, numbers: &mut Numbers) -> Option<Value> {
         0 => columns[1 + pick(numbers, columns.len() - 1)].name.clone(),
         other => format!("made{other}"),
     };
-    match numbers.below(6) {
+    match numbers.below(7) {
         0 => {
             columns.iter_mut().for_each(|column| column.name = column.name.replace("__DOT__", "."));
             Some(json!({ "op": "rename", "pattern": "__DOT__", "replacement": "." }))
@@ -237,7 +237,37 @@ fn step(columns: &mut Vec<Column>, numbers: &mut Numbers) -> Option<Value> {
             put(columns, Column { name: into.clone(), kind, cells });
             Some(json!({ "op": "row_max", "columns": from, "into": into }))
         }
-        5 if columns.len() > 3 => {
+        5 if columns.len() > 1 => {
+            let at = some(columns, numbers);
+            let kinds: Vec<Kind> = at.iter().map(|at| columns[*at].kind).collect();
+            let are_texts = kinds.iter().filter(|kind| **kind == Kind::Text).count();
+            if are_texts != 0 && are_texts != kinds.len() {
+                return None;
+            }
+            let rank = [Kind::Text, Kind::Float, Kind::Int].into_iter().find(|kind| kinds.contains(kind));
+            let kind = rank.unwrap_or(Kind::Bool);
+            // Nothing for a value that is taken and not exact: such are for another test.
+            let of = |row: usize| -> Option<Cell> {
+                match at.iter().map(|at| &columns[*at].cells[row]).find(|cell| !cell.is_missing()) {
+                    None => Some(Cell::Missing),
+                    Some(cell) if kind == Kind::Float => cast(cell, "float64"),
+                    Some(cell) if kind == Kind::Int => cast(cell, "int64"),
+                    Some(cell) => Some(cell.clone()),
+                }
+            };
+            let cells = (0..columns[0].cells.len()).map(of).collect::<Option<Vec<_>>>()?;
+            let mut from = names(columns, &at);
+            let into = into(columns, numbers);
+            put(columns, Column { name: into.clone(), kind, cells });
+            Some(match numbers.below(2) {
+                0 => json!({ "op": "coalesce", "columns": from, "into": into }),
+                _ => {
+                    from.insert(numbers.below(from.len() as u64 + 1) as usize, "nowhere".into());
+                    json!({ "op": "coalesce", "columns": from, "into": into, "if_missing": "skip" })
+                }
+            })
+        }
+        6 if columns.len() > 3 => {
             let at = 1 + pick(numbers, columns.len() - 1);
             let name = columns.remove(at).name;
             Some(match numbers.below(2) {
@@ -377,6 +407,8 @@ fn columns_of_many_batches_go_together() {
     let steps = [
         json!({ "op": "concat", "columns": ["word", "row", "text"], "into": "made", "separator": "|", "missing": "-" }),
         json!({ "op": "row_max", "columns": ["small", "float", "other"], "into": "most" }),
+        json!({ "op": "coalesce", "columns": ["text", "word"], "into": "said" }),
+        json!({ "op": "coalesce", "columns": ["float", "small"], "into": "number" }),
         json!({ "op": "cast", "columns": "text", "to": "float64", "errors": "null" }),
     ];
     for (output, how) in [("a", json!({ "threads": 3, "mode": "streaming" })), ("b", json!({ "mode": "in_memory" }))] {
@@ -389,6 +421,15 @@ fn columns_of_many_batches_go_together() {
             let texts = [5, 0, 4].map(|at: usize| text_of(&cells[at]).unwrap_or("-".into()));
             assert_eq!(*made, Cell::Text(texts.join("|")), "row {row}");
             assert_eq!(most, largest(&[&cells[1], &cells[2], &cells[3]], Kind::Float), "row {row}");
+        }
+        let first = |row: usize, of: [usize; 2]| {
+            let cells = of.map(|at| table.rows[row][at].clone());
+            cells.into_iter().find(|cell| !cell.is_missing()).unwrap_or(Cell::Missing)
+        };
+        for (row, (said, number)) in got.column("said").iter().zip(got.column("number")).enumerate() {
+            assert_eq!(*said, first(row, [4, 5]), "row {row}");
+            let right = cast(&first(row, [2, 1]), "float64").expect("small integers are exact");
+            assert_eq!(number, right, "row {row}");
         }
     }
     assert_eq!(hashes(&place.path("a")), hashes(&place.path("b")));
@@ -442,4 +483,72 @@ fn no_integer_is_rounded() {
     run(&job(json!([{ "op": "cast", "columns": "*", "to": "float64", "errors": "null" }])));
     let got = Table::of_batch(&read_split(&place.path("out"), "data"));
     assert_eq!(got.rows, [[Cell::Float(1.0), Cell::Float(2.0)], [Cell::Missing, Cell::Missing]]);
+}
+
+/// Dates written as text, some in one column and some in another, say the time and the order as timestamps do.
+#[test]
+fn a_coalesce_of_text_dates_is_a_time_and_an_order() {
+    let texts = |cells: [Option<&str>; 6]| cells.map(|cell| cell.map_or(Cell::Missing, Cell::text));
+    let first = [None, Some("2024-03-05"), Some("2024-03-05T23:00:00+02:00"), None, None, Some("2024-03-01")];
+    let second = [Some("2024-03-05T01:00"), None, Some("1999-01-01"), Some("2024-03-04 23:59:59"), None, None];
+    let columns = [("id", Kind::Int), ("who", Kind::Int), ("first", Kind::Text), ("second", Kind::Text)];
+    let row = |at: usize| {
+        let who = [1, 1, 1, 2, 2, 2][at];
+        vec![Cell::Int(at as i64), Cell::Int(who), texts(first)[at].clone(), texts(second)[at].clone()]
+    };
+    let table = Table {
+        columns: columns.map(|(name, kind)| (name.to_string(), kind)).to_vec(),
+        rows: (0..6).map(row).collect(),
+    };
+    let place = Place::new();
+    write(&place.path("parquet"), &table, &[2], 6, true);
+    write(&place.path("csv"), &table, &[2], 6, false);
+    let found = json!({ "op": "coalesce", "columns": ["first", "second"], "into": "when" });
+    let stamp = |columns: Value| json!({ "op": "cast", "columns": columns, "to": "timestamp" });
+    // In CSV they are read as times, of which one column has a zone and the other has none.
+    let ways = [
+        ("parquet", vec![found.clone()]),
+        ("parquet", vec![found.clone(), stamp(json!("when"))]),
+        ("csv", vec![stamp(json!(["first", "second"])), found]),
+    ];
+    for (data, steps) in ways {
+        for dedupe in [false, true] {
+            let output = format!("{data}-{}-{dedupe}", steps.len());
+            let mut job = recipe(&place, data, &output, &steps, json!({}));
+            job["input"]["schema"] = json!({});
+            job["split"] = json!({ "kind": "temporal_quantile", "time": "when", "sizes": { "train": 2, "test": 3 } });
+            // As text, by bytes: here all instants are in the same form for those.
+            if dedupe {
+                job["dedupe"] = json!({ "key": "who", "order_by": "when" });
+                job["split"]["sizes"] = json!({ "train": 1, "test": 1 });
+            }
+            let report = run(&job);
+            let ids = |split: &str| Table::of_batch(&read_split(&place.path(&output), split)).column("id");
+            // By time: 5 (March 1), 3 (the 4th), 1 (the 5th, 00:00), 0 (01:00), 2 (21:00); 4 has none.
+            let right = if dedupe { [vec![5], vec![1]] } else { [vec![3, 5], vec![0, 1, 2]] };
+            let right = right.map(|ids: Vec<i64>| ids.into_iter().map(Cell::Int).collect::<Vec<_>>());
+            assert_eq!([ids("train"), ids("test")], right, "{output}");
+            assert!(report.dropped.contains(&("missing_time".to_string(), 1)), "{:?}", report.dropped);
+        }
+    }
+}
+
+/// Columns without any value in a text shard are of no type until all was read: they are passed over.
+#[test]
+fn a_coalesce_passes_over_columns_without_any_value() {
+    let place = Place::new();
+    std::fs::create_dir_all(place.path("data")).unwrap();
+    std::fs::write(place.path("data").join("a.csv"), "n,x,y,z\n1,,,\n2,,,7\n").unwrap();
+    let steps = [
+        json!({ "op": "coalesce", "columns": ["x", "z", "n"], "into": "some" }),
+        json!({ "op": "coalesce", "columns": ["x", "y"], "into": "none" }),
+    ];
+    run(&json!({
+        "input": { "path": place.text("data") },
+        "transform": steps,
+        "output": { "path": place.text("out") },
+    }));
+    let got = Table::of_batch(&read_split(&place.path("out"), "data"));
+    assert_eq!(got.column("some"), [Cell::Int(1), Cell::Int(7)]);
+    assert_eq!(got.column("none"), [Cell::Missing, Cell::Missing]);
 }

@@ -7,6 +7,7 @@ use std::process::Command;
 
 use serde_json::Value;
 use twopass::job::Job;
+use twopass::sagemaker::{self, JobName};
 use twopass::spec::keys;
 use twopass::transform;
 
@@ -23,6 +24,7 @@ fn documents() -> Vec<(PathBuf, String)> {
         "CONTRIBUTING.md",
         "benches/README.md",
         "examples/flights/README.md",
+        "examples/names3risk/README.md",
     ];
     let mut paths: Vec<PathBuf> = named.iter().map(|name| root().join(name)).collect();
     let docs = fs::read_dir(root().join("docs")).unwrap().map(|entry| entry.unwrap().path());
@@ -127,7 +129,7 @@ fn every_command_for_a_split_runs() {
 
 #[test]
 fn every_recipe_file_is_accepted() {
-    for name in ["examples/flights/recipe.toml", "benches/peers/wide.toml"] {
+    for name in ["examples/flights/recipe.toml", "examples/names3risk/recipe.toml", "benches/peers/wide.toml"] {
         let text = fs::read_to_string(root().join(name)).unwrap();
         accept(&text, name).unwrap();
     }
@@ -207,4 +209,29 @@ fn every_source_file_is_in_the_code_map() {
         }
     }
     assert!(lacking.is_empty(), "DESIGN.md's code map lacks {lacking:?}");
+}
+
+/// `docs/jobs.md` with the contracts of this version of the program.
+fn with_contracts(text: &str) -> String {
+    let mut current = text.to_string();
+    for job in JobName::ALL {
+        let begin = format!("<!-- contract: {} -->\n", job.name());
+        let from = current.find(&begin).expect("its place") + begin.len();
+        let to = from + current[from..].find("<!-- end -->").expect("its end");
+        current.replace_range(from..to, &format!("{}\n", sagemaker::markdown(job)));
+    }
+    current
+}
+
+/// `TWOPASS_UPDATE_DOCS=1` writes the page anew.
+#[test]
+fn the_contracts_of_the_jobs_are_those_of_the_program() {
+    let path = root().join("docs/jobs.md");
+    let text = fs::read_to_string(&path).unwrap();
+    let current = with_contracts(&text);
+    if std::env::var_os("TWOPASS_UPDATE_DOCS").is_some() {
+        fs::write(&path, &current).unwrap();
+    } else {
+        assert!(text == current, "docs/jobs.md is not current; run this test with TWOPASS_UPDATE_DOCS=1");
+    }
 }

@@ -225,3 +225,21 @@ fn timestamps_of_96_bits_that_no_type_holds_are_told_not_wrapped() {
     assert!(message.starts_with("shard a.parquet, column `ts`: a timestamp stored as INT96"), "{message}");
     assert!(message.contains("set the column's type in `input.schema`"), "{message}");
 }
+
+#[test]
+fn a_file_that_is_compressed_as_a_whole_holds_what_is_in_it() {
+    let place = Place::new();
+    let plain = fs::read_dir(directory()).unwrap().map(|entry| entry.unwrap().path());
+    let plain: Vec<PathBuf> = plain.filter(|path| path.extension().is_some_and(|it| it == "parquet")).collect();
+    assert!(plain.len() > 3);
+    for path in plain {
+        let bytes = fs::read(&path).unwrap();
+        let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+        std::io::Write::write_all(&mut gzip, &bytes).unwrap();
+        fs::write(place.path("x.parquet.gz"), gzip.finish().unwrap()).unwrap();
+        fs::write(place.path("x.snappy.parquet.zst"), zstd::encode_all(&bytes[..], 1).unwrap()).unwrap();
+        for name in ["x.parquet.gz", "x.snappy.parquet.zst"] {
+            assert!(read(&place.path(name)) == read(&path), "{name} of {}", path.display());
+        }
+    }
+}

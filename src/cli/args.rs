@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
+use twopass::sagemaker;
 use twopass::spec::{ByteSize, Sizes};
 
 /// Exact preprocessing of sharded tables for machine learning, in two streaming passes and bounded memory.
@@ -22,6 +23,7 @@ Examples:
   twopass run -i data/ -o out --split grouped --groups customer_id
   twopass verify out                        prove the output from its bytes
   twopass inspect out.state                 see what pass one learned
+  twopass job tabular-preprocessing --job_type training
 
 Exit codes: 0 done, 1 failed while running, 2 wrong usage or recipe, 3 bad input data,
 4 state or output belongs to another job, 130/143 interrupted.";
@@ -81,12 +83,128 @@ Examples:
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         rest: Vec<String>,
     },
-    /// The SageMaker entry points (not available yet)
-    #[command(hide = true)]
+    /// The SageMaker entry points: environment variables in, the files that pipelines expect out
+    #[command(after_help = "\
+Examples:
+  twopass job tabular-preprocessing --job_type training
+  twopass job tabular-preprocessing --job_type training --dry-run > recipe.toml
+  twopass job temporal-split-preprocessing --contract | jq .variables
+  LABEL_FIELD=late twopass job tabular-preprocessing --job_type training --input-data data --output out")]
     Job {
-        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
-        rest: Vec<String>,
+        #[command(subcommand)]
+        job: JobCommand,
     },
+}
+
+#[derive(Debug, Subcommand)]
+pub enum JobCommand {
+    /// Raw files to shards, signature and metadata
+    DummyDataLoading {
+        /// What the job is run for; of no effect here
+        #[arg(long = "job_type", alias = "job-type", value_name = "TYPE", value_enum)]
+        job_type: Option<JobTypeArg>,
+        /// Where the data goes [default: ROOT/processing/output/data]
+        #[arg(long, value_name = "DIR")]
+        output_data: Option<PathBuf>,
+        /// Where the signature goes [default: ROOT/processing/output/signature]
+        #[arg(long, value_name = "DIR")]
+        output_signature: Option<PathBuf>,
+        /// Where the metadata go [default: ROOT/processing/output/metadata]
+        #[arg(long, value_name = "DIR")]
+        output_metadata: Option<PathBuf>,
+        #[command(flatten)]
+        common: CommonJobArgs,
+    },
+    /// Shards to train, test and val with the exact share of every class, or to one cleaned split
+    TabularPreprocessing {
+        /// What the job is run for
+        #[arg(
+            long = "job_type",
+            alias = "job-type",
+            value_name = "TYPE",
+            value_enum,
+            required_unless_present = "contract"
+        )]
+        job_type: Option<JobTypeArg>,
+        /// Where the splits go [default: ROOT/processing/output]
+        #[arg(long, value_name = "DIR")]
+        output: Option<PathBuf>,
+        #[command(flatten)]
+        shards: ShardArgs,
+        #[command(flatten)]
+        common: CommonJobArgs,
+    },
+    /// Shards to train and val by customer before a date, and what comes after it
+    TemporalSplitPreprocessing {
+        /// What the job is run for
+        #[arg(
+            long = "job_type",
+            alias = "job-type",
+            value_name = "TYPE",
+            value_enum,
+            required_unless_present = "contract"
+        )]
+        job_type: Option<JobTypeArg>,
+        /// Where the splits go [default: ROOT/processing/output/training_data]
+        #[arg(long, value_name = "DIR")]
+        output_training_data: Option<PathBuf>,
+        /// Where the rows out of time go once more [default: ROOT/processing/output/oot_data]
+        #[arg(long, value_name = "DIR")]
+        output_oot_data: Option<PathBuf>,
+        #[command(flatten)]
+        shards: ShardArgs,
+        #[command(flatten)]
+        common: CommonJobArgs,
+    },
+}
+
+#[derive(Debug, ClapArgs)]
+pub struct ShardArgs {
+    /// More shards, if there are any [default: ROOT/processing/input/data_secondary]
+    #[arg(long, value_name = "DIR")]
+    pub input_data_secondary: Option<PathBuf>,
+    /// Names of the columns, in the first file there [default: ROOT/processing/input/signature]
+    #[arg(long, value_name = "DIR")]
+    pub input_signature: Option<PathBuf>,
+}
+
+#[derive(Debug, ClapArgs)]
+pub struct CommonJobArgs {
+    /// What is read [default: ROOT/processing/input/data]
+    #[arg(long, value_name = "DIR")]
+    pub input_data: Option<PathBuf>,
+    /// Where SageMaker's directories are
+    #[arg(long, value_name = "DIR", default_value = sagemaker::ROOT)]
+    pub root: PathBuf,
+    /// Directory that holds the state [default: in ROOT/checkpoints if that is there, else beside the output]
+    #[arg(long, value_name = "DIR")]
+    pub state: Option<PathBuf>,
+    /// Ceiling for the process, as in 512MiB or 16GiB; that of the container where it is lower
+    #[arg(long, value_name = "SIZE")]
+    pub memory: Option<ByteSize>,
+    /// Replace an output that twopass wrote
+    #[arg(long)]
+    pub overwrite: bool,
+    /// Print what the job reads, writes and is told, as JSON
+    #[arg(long)]
+    pub contract: bool,
+    /// Print the recipe that the variables amount to, which `twopass run` accepts
+    #[arg(long, conflicts_with = "contract")]
+    pub dry_run: bool,
+    #[command(flatten)]
+    pub shown: Shown,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum JobTypeArg {
+    /// To train a model
+    Training,
+    /// To choose among models
+    Validation,
+    /// To judge a model
+    Testing,
+    /// To calibrate one
+    Calibration,
 }
 
 #[derive(Debug, ClapArgs)]
@@ -138,6 +256,13 @@ pub struct JobArgs {
     #[arg(long, value_name = "N")]
     pub seed: Option<u64>,
 
+    #[command(flatten)]
+    pub shown: Shown,
+}
+
+/// How a run is shown.
+#[derive(Debug, ClapArgs)]
+pub struct Shown {
     /// How progress is shown on stderr
     #[arg(long, value_enum, default_value_t = ProgressArg::Auto)]
     pub progress: ProgressArg,

@@ -6,26 +6,26 @@ use anyhow::Context;
 use indicatif::HumanBytes;
 use serde_json::json;
 use twopass::error::{Error, Site};
-use twopass::preview::{Difference, Disagreement, Preview, StateKind};
+use twopass::preview::{Difference, Disagreement, OutputColumn, Preview, StateKind};
 
 use super::args::JobArgs;
 use super::report::{count, cut, percent, table};
-use super::{print, resolve};
+use super::{ceiling, print, resolve};
 
 /// Disagreements and columns of a step shown before the rest is summed up.
 const SHOWN: usize = 20;
 
 /// Checks the job that the arguments amount to.
 pub fn run(args: &JobArgs) -> anyhow::Result<ExitCode> {
-    let (job, note) = resolve::job(args)?;
+    let (job, note) = ceiling::lower(&resolve::job(args)?)?;
     let mut preview = job.check()?;
     preview.notes.extend(note);
-    if args.json {
+    if args.shown.json {
         let mut value = serde_json::to_value(&preview).context("cannot print the preview")?;
         value["memory"]["needed"] = json!(preview.memory.needed());
         value["memory"]["fits"] = json!(preview.memory.fits());
         print(&serde_json::to_string_pretty(&value).context("cannot print the preview")?)?;
-    } else if !args.quiet {
+    } else if !args.shown.quiet {
         print(&text(&preview))?;
     }
     let refused: Vec<&Disagreement> = preview.disagreements.iter().filter(|one| one.refused).collect();
@@ -105,7 +105,7 @@ fn columns(preview: &Preview) -> String {
             told[at] = true;
             let column = &preview.output[at];
             if column.name == *name {
-                column.data_type.clone()
+                own_type(column)
             } else {
                 format!("{} ({}, as many as there are categories)", column.data_type, column.name)
             }
@@ -117,12 +117,18 @@ fn columns(preview: &Preview) -> String {
         let becomes = match (spread, column.depends_on_data) {
             (Some(_), _) => format!("{} (as many as there are categories)", column.data_type),
             (None, true) => format!("{} (if a value is missing)", column.data_type),
-            (None, false) => column.data_type.clone(),
+            (None, false) => own_type(column),
         };
         let steps = steps(preview, spread.unwrap_or(&column.name));
         rows.push(vec![cut(&column.name, 40), String::new(), becomes, steps]);
     }
     table(["column", "input", "output", "steps"], 0..0, rows)
+}
+
+/// The type of a column that keeps its name.
+fn own_type(column: &OutputColumn) -> String {
+    let or_smaller = if column.may_be_narrowed { " or smaller" } else { "" };
+    format!("{}{or_smaller}", column.data_type)
 }
 
 /// The steps that work on a column of this name.

@@ -8,7 +8,7 @@ use indicatif::{HumanBytes, ProgressBar, ProgressStyle};
 use serde_json::json;
 use twopass::observe::{Event, Observer, Pass};
 
-use super::args::ProgressArg;
+use super::args::{ProgressArg, Shown};
 use super::report::{count, seconds};
 use super::signals::Signals;
 
@@ -49,9 +49,9 @@ struct State {
 
 impl Progress {
     /// Progress as asked for, of a job that signals stop.
-    pub fn new(asked: ProgressArg, quiet: bool, verbose: bool, signals: Signals) -> Self {
-        let form = match asked {
-            _ if quiet => Form::None,
+    pub fn new(shown: &Shown, signals: Signals) -> Self {
+        let form = match shown.progress {
+            _ if shown.quiet => Form::None,
             ProgressArg::Auto if std::io::stderr().is_terminal() => Form::Bar,
             ProgressArg::Auto | ProgressArg::Plain => Form::Plain,
             ProgressArg::Bar => Form::Bar,
@@ -71,7 +71,7 @@ impl Progress {
             shown: now,
             bar: None,
         };
-        Self { form, verbose, signals, state: Mutex::new(state) }
+        Self { form, verbose: shown.verbose, signals, state: Mutex::new(state) }
     }
 
     /// Takes the bar away.

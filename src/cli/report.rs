@@ -12,10 +12,10 @@ use twopass::job::{Job, Report};
 use twopass::observe::{Event, Observer};
 use twopass::spec::{FitRows, Recipe, Resume, Transform};
 
-use super::args::JobArgs;
+use super::args::Shown;
 use super::progress::Progress;
 use super::signals::{self, Signals};
-use super::{print, resolve};
+use super::{ceiling, print};
 
 /// Strata shown before the rest is summed up.
 const SHOWN_STRATA: usize = 12;
@@ -24,10 +24,14 @@ const SHOWN_STRATA: usize = 12;
 const SHOWN_SKIPPED: usize = 10;
 
 /// Runs a job and reports it.
-pub fn run(args: &JobArgs, go: impl FnOnce(&Job, &dyn Observer) -> Result<Report>) -> anyhow::Result<ExitCode> {
-    let (job, note) = resolve::job(args)?;
+pub fn run(
+    job: &Job,
+    shown: &Shown,
+    go: impl FnOnce(&Job, &dyn Observer) -> Result<Report>,
+) -> anyhow::Result<ExitCode> {
     let signals = Signals::catch().context("cannot catch signals")?;
-    let progress = Progress::new(args.progress, args.quiet, args.verbose, signals.clone());
+    let progress = Progress::new(shown, signals.clone());
+    let (job, note) = ceiling::lower(job)?;
     if let Some(note) = &note {
         progress.event(Event::Note(note));
     }
@@ -39,11 +43,11 @@ pub fn run(args: &JobArgs, go: impl FnOnce(&Job, &dyn Observer) -> Result<Report
         report => report?,
     };
     let peak = peak_memory();
-    if args.json {
+    if shown.json {
         let text = serde_json::to_string_pretty(&as_json(&report, peak)).context("cannot print the summary")?;
         return print(&text);
     }
-    if args.quiet {
+    if shown.quiet {
         return Ok(ExitCode::SUCCESS);
     }
     print(&text(&report, peak, job.recipe()))

@@ -9,10 +9,9 @@ use twopass::job::Job;
 use twopass::spec::keys;
 
 use super::args::{JobArgs, ResumeArg};
-use super::ceiling;
 
-/// The job that the arguments amount to, and what is to be told of it.
-pub fn job(args: &JobArgs) -> anyhow::Result<(Job, Option<String>)> {
+/// The job that the arguments amount to.
+pub fn job(args: &JobArgs) -> anyhow::Result<Job> {
     if let (None, Some(path)) = (&args.recipe, args.input.iter().find(|path| path.ends_with(".toml"))) {
         // `--input` takes all paths that follow it, a recipe among them.
         let message = format!("{path} was taken for an input, because it follows --input; put the recipe first");
@@ -35,15 +34,11 @@ pub fn job(args: &JobArgs) -> anyhow::Result<(Job, Option<String>)> {
         }
     }
     let origin = args.recipe.as_ref().map(|path| format!("recipe {}", path.display()));
-    let mut recipe = match origin {
+    let recipe = match origin {
         Some(origin) => keys::read(&tree).map_err(|e| prefixed(&origin, e))?,
         None => keys::read(&tree)?,
     };
-    let job = Job::new(recipe.clone())?;
-    Ok(match ceiling::lower(&mut recipe)? {
-        None => (job.overwriting(args.overwrite), None),
-        note => (Job::new(recipe)?.overwriting(args.overwrite), note),
-    })
+    Ok(Job::new(recipe)?.overwriting(args.overwrite))
 }
 
 fn prefixed(origin: &str, error: Error) -> Error {

@@ -1,4 +1,4 @@
-//! Columns made of several, a batch at a time: joined texts, and the largest value of each row.
+//! Columns made of several, a batch at a time: joined texts, the largest value of each row, and the first that is there.
 
 use std::sync::Arc;
 
@@ -51,45 +51,82 @@ impl<'a> Texts<'a> {
 
 /// The texts of each row with `separator` between them. A missing one is `missing`, or makes the row's missing.
 pub(super) fn concat(arrays: &[ArrayRef], separator: &str, missing: Option<&str>) -> Result<ArrayRef> {
-    let rows = arrays.first().map_or(0, Array::len);
     let columns = arrays.iter().map(Texts::new).collect::<Result<Vec<_>>>()?;
-    let mut bytes: Vec<u8> = Vec::with_capacity(rows * columns.len() * 8);
-    let mut offsets: Vec<i32> = Vec::with_capacity(rows + 1);
-    let mut valid = Vec::with_capacity(rows);
-    offsets.push(0);
-    for row in 0..rows {
+    texts(arrays.first().map_or(0, Array::len), columns.len() * 8, |row, bytes| {
         let start = bytes.len();
-        let mut whole = true;
         for (at, column) in columns.iter().enumerate() {
             let Some(text) = column.get(row).or(missing) else {
-                whole = false;
                 bytes.truncate(start);
-                break;
+                return false;
             };
             if at > 0 {
                 bytes.extend_from_slice(separator.as_bytes());
             }
             bytes.extend_from_slice(text.as_bytes());
         }
-        valid.push(whole);
+        true
+    })
+}
+
+/// Texts row by row: `append` adds a row's bytes, which are UTF-8, or says that it has none.
+fn texts(rows: usize, bytes_a_row: usize, append: impl Fn(usize, &mut Vec<u8>) -> bool) -> Result<ArrayRef> {
+    let mut bytes: Vec<u8> = Vec::with_capacity(rows * bytes_a_row);
+    let mut offsets: Vec<i32> = Vec::with_capacity(rows + 1);
+    let mut valid = Vec::with_capacity(rows);
+    offsets.push(0);
+    for row in 0..rows {
+        valid.push(append(row, &mut bytes));
         let end = i32::try_from(bytes.len()).map_err(|_| {
-            Error::data(Site::default().at_row(row as u64), "the joined texts of these rows are more than 2 GiB")
+            Error::data(Site::default().at_row(row as u64), "the texts of these rows are more than 2 GiB")
         })?;
         offsets.push(end);
     }
     let nulls = (!valid.iter().all(|valid| *valid)).then(|| NullBuffer::from(valid));
-    let joined = StringArray::try_new(OffsetBuffer::new(offsets.into()), Buffer::from_vec(bytes), nulls);
-    Ok(Arc::new(joined.map_err(|e| Error::failed("joining texts", e))?))
+    let made = StringArray::try_new(OffsetBuffer::new(offsets.into()), Buffer::from_vec(bytes), nulls);
+    Ok(Arc::new(made.map_err(|e| Error::failed("joining texts", e))?))
+}
+
+/// The first value of each row that is not missing, as `data_type`, which holds the values of all. What stands behind it is
+/// not looked at: it need not fit.
+pub(super) fn coalesce(arrays: &[ArrayRef], data_type: &DataType) -> Result<ArrayRef> {
+    let rows = arrays.first().map_or(0, Array::len);
+    if *data_type == DataType::Utf8 {
+        let columns = arrays.iter().map(Texts::new).collect::<Result<Vec<_>>>()?;
+        return texts(rows, 8, |row, bytes| match columns.iter().find_map(|column| column.get(row)) {
+            Some(text) => {
+                bytes.extend_from_slice(text.as_bytes());
+                true
+            }
+            None => false,
+        });
+    }
+    let failed = |e| Error::failed("combining columns", e);
+    let mut found = new_null_array(data_type, rows);
+    if *data_type == DataType::Null {
+        return Ok(found);
+    }
+    for array in arrays.iter().filter(|array| *array.data_type() != DataType::Null) {
+        let Some(there) = found.logical_nulls().map(|nulls| BooleanArray::new(nulls.into_inner(), None)) else { break };
+        let wanted = nullif(&plain(array)?, &there).map_err(failed)?;
+        found = zip(&there, &found, &schema::conform(&wanted, data_type, 0)?).map_err(failed)?;
+    }
+    Ok(found)
+}
+
+/// The values of `array` without codes, NaN being missing.
+fn plain(array: &ArrayRef) -> Result<ArrayRef> {
+    without_nan(match array.data_type() {
+        DataType::Dictionary(_, values) => cast(array, values).map_err(|e| Error::failed("reading a dictionary", e))?,
+        _ => Arc::clone(array),
+    })
 }
 
 /// `array` as plain values of `data_type`, NaN being missing.
 pub(super) fn comparable(array: &ArrayRef, data_type: &DataType, first_row: u64) -> Result<ArrayRef> {
-    let plain = match array.data_type() {
-        DataType::Dictionary(_, values) => cast(array, values).map_err(|e| Error::failed("reading a dictionary", e))?,
-        DataType::Null => return Ok(new_null_array(data_type, array.len())),
-        _ => Arc::clone(array),
-    };
-    schema::conform(&without_nan(plain)?, data_type, first_row)
+    match array.data_type() {
+        DataType::Null => Ok(new_null_array(data_type, array.len())),
+        _ => schema::conform(&plain(array)?, data_type, first_row),
+    }
 }
 
 /// The same values with NaN as missing.

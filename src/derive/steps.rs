@@ -9,7 +9,9 @@ use regex::Regex;
 use super::{Derived, Expression};
 use crate::error::{Error, Result};
 use crate::schema;
-use crate::spec::{Cast, Concat, DropColumns, IfMissing, KeepColumns, OneOrMany, Recipe, Rename, RowMax, Transform};
+use crate::spec::{
+    Cast, Coalesce, Concat, DropColumns, IfMissing, KeepColumns, OneOrMany, Recipe, Rename, RowMax, Transform,
+};
 use crate::transform::select::{Matching, Selection, asked_for, deciding};
 
 /// A column on its way through the steps.
@@ -64,6 +66,7 @@ pub(super) fn derive(recipe: &Recipe, input: &SchemaRef) -> Result<Derived> {
             Transform::Cast(step) => steps.cast(step)?,
             Transform::Concat(step) => steps.concat(step)?,
             Transform::RowMax(step) => steps.row_max(step)?,
+            Transform::Coalesce(step) => steps.coalesce(step)?,
             Transform::Drop(step) => steps.drop(step)?,
             Transform::Keep(step) => steps.keep(step)?,
             _ => continue,
@@ -193,35 +196,47 @@ impl Steps<'_> {
 
     fn row_max(&mut self, step: &RowMax) -> Result<Vec<String>> {
         let selected = self.selected(&step.columns, "row_max", Selects::FREE)?.unwrap_or_default();
-        let refuse = |why: String| Err(Error::Recipe(format!("row_max into `{}`: {why}", step.into)));
-        if selected.is_empty() {
-            return refuse("no column is selected".into());
-        }
-        let mut data_type = DataType::Null;
-        for &at in &selected {
-            let column = &self.columns[at];
-            if !has_order(&column.data_type) {
-                return refuse(format!(
-                    "column `{}` is {}; it takes numbers, booleans, dates and timestamps: cast it first",
-                    column.name, column.data_type
-                ));
-            }
-            let Some(wider) = schema::wider(&data_type, &column.data_type) else {
-                return refuse(format!(
-                    "column `{}` is {}, which does not compare with {data_type}: cast it first",
-                    column.name, column.data_type
-                ));
-            };
-            data_type = wider;
-        }
-        let expression = Expression::RowMax {
-            inputs: selected.iter().map(|&at| self.columns[at].expression.clone()).collect(),
-            column: step.into.clone(),
-            data_type: data_type.clone(),
-        };
-        let names = self.names(&selected);
+        let takes = "numbers, booleans, dates and timestamps";
+        let data_type = self.common_type(&selected, has_order, takes);
+        let data_type = data_type.map_err(|why| Error::Recipe(format!("row_max into `{}`: {why}", step.into)))?;
+        let (names, inputs) = (self.names(&selected), self.expressions(&selected));
+        let expression = Expression::RowMax { inputs, column: step.into.clone(), data_type: data_type.clone() };
         self.put(Column { name: step.into.clone(), data_type, expression });
         Ok(names)
+    }
+
+    fn coalesce(&mut self, step: &Coalesce) -> Result<Vec<String>> {
+        let selects = Selects { if_missing: step.if_missing, ..Selects::FREE };
+        let selected = self.selected(&step.columns, "coalesce", selects)?.unwrap_or_default();
+        let takes = "text, numbers, booleans, dates and timestamps";
+        let data_type = self.common_type(&selected, |t| has_order(t) || *t == DataType::Utf8, takes);
+        let data_type = data_type.map_err(|why| Error::Recipe(format!("coalesce into `{}`: {why}", step.into)))?;
+        let (names, inputs) = (self.names(&selected), self.expressions(&selected));
+        let expression = Expression::Coalesce { inputs, column: step.into.clone(), data_type: data_type.clone() };
+        self.put(Column { name: step.into.clone(), data_type, expression });
+        Ok(names)
+    }
+
+    /// The narrowest type that holds the values of these columns, or why there is none.
+    fn common_type(&self, at: &[usize], is_taken: impl Fn(&DataType) -> bool, takes: &str) -> Result<DataType, String> {
+        if at.is_empty() {
+            return Err("no column is selected".into());
+        }
+        let mut common = DataType::Null;
+        for column in at.iter().map(|&at| &self.columns[at]) {
+            let (name, data_type) = (&column.name, &column.data_type);
+            if !is_taken(data_type) {
+                return Err(format!("column `{name}` is {data_type}; it takes {takes}: cast it first"));
+            }
+            common = schema::wider(&common, data_type).ok_or_else(|| {
+                format!("column `{name}` is {data_type}, which does not go with {common}: cast it first")
+            })?;
+        }
+        Ok(common)
+    }
+
+    fn expressions(&self, at: &[usize]) -> Vec<Expression> {
+        at.iter().map(|&at| self.columns[at].expression.clone()).collect()
     }
 
     fn drop(&mut self, step: &DropColumns) -> Result<Vec<String>> {

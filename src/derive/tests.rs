@@ -225,6 +225,68 @@ fn the_largest_of_a_row_passes_over_what_is_missing() {
 }
 
 #[test]
+fn the_first_value_that_is_there_is_taken_and_no_other_has_to_fit() {
+    let large = (1_i64 << 53) + 1;
+    let columns = [
+        ("a", of(Float64Array::from(vec![Some(f64::NAN), Some(-0.0), None, Some(1.0), None]))),
+        ("b", of(Int64Array::from(vec![Some(3), Some(large), None, None, None]))),
+        ("c", of(BooleanArray::from(vec![Some(true), None, Some(false), None, None]))),
+        ("d", of(NullArray::new(5))),
+    ];
+    let first = |columns: &[(&str, ArrayRef)], names: Value| {
+        let steps = json!([{ "op": "coalesce", "columns": names, "into": "m" }, { "op": "keep", "columns": "m" }]);
+        derived(columns, steps).map(|mut columns| columns.remove(0).1)
+    };
+    let right = vec![Some(3.0), Some(-0.0), Some(0.0), Some(1.0), None];
+    assert_eq!(&first(&columns, json!(["d", "a", "b", "c"])).expect("first"), &of(Float64Array::from(right)));
+    let right = vec![Some(1), Some(large), Some(0), None, None];
+    assert_eq!(&first(&columns, json!(["c", "d", "b"])).expect("first"), &of(Int64Array::from(right)));
+    let error = first(&columns, json!(["b", "a"])).expect_err("a value that is taken has to fit");
+    assert!(error.to_string().contains("row 101, column `m`"), "{error}");
+    assert_eq!(first(&columns, json!("d")).expect("first").data_type(), &DataType::Null);
+}
+
+#[test]
+fn the_first_text_is_the_same_with_and_without_codes() {
+    let codes = |codes: Vec<Option<i32>>, values: Vec<Option<&str>>| -> ArrayRef {
+        of(DictionaryArray::<Int32Type>::new(Int32Array::from(codes), of(StringArray::from(values))))
+    };
+    let columns = [
+        ("a", codes(vec![Some(0), None, Some(1), None], vec![Some("x"), None])),
+        ("b", of(StringArray::from(vec![Some("p"), Some(""), Some("é"), None]))),
+        ("c", codes(vec![Some(0); 4], vec![Some("last")])),
+    ];
+    let steps = |names: Value| json!([{ "op": "coalesce", "columns": names, "into": "a" }]);
+    let got = derived(&columns, steps(json!(["a", "b", "c"]))).expect("first");
+    assert_eq!(names(&got), ["a", "b", "c"]);
+    assert_eq!(&got[0].1, &of(StringArray::from(vec!["x", "", "é", "last"])));
+    let got = derived(&columns, steps(json!("a"))).expect("first");
+    assert_eq!(&got[0].1, &of(StringArray::from(vec![Some("x"), None, None, None])));
+}
+
+#[test]
+fn a_coalesce_passes_over_columns_that_are_not_there_but_not_over_all() {
+    let day = of(Date32Array::from(vec![Some(1), None]));
+    let time = of(TimestampMicrosecondArray::from(vec![Some(1), Some(5)]));
+    let zoned = of(TimestampMicrosecondArray::from(vec![1, 5]).with_timezone("UTC"));
+    let steps = |names: Value, if_missing: &str| json!([{ "op": "coalesce", "columns": names, "into": "t", "if_missing": if_missing }]);
+    let columns = [("day", day), ("time", time), ("zoned", zoned), ("text", of(StringArray::from(vec!["x", "y"])))];
+    let got = derived(&columns, steps(json!(["gone", "day", "time"]), "skip")).expect("first");
+    assert_eq!(&got[4].1, &of(TimestampMicrosecondArray::from(vec![86_400_000_000, 5])));
+    let got = derived(&columns, steps(json!(["day", "gone"]), "skip")).expect("first");
+    assert_eq!(got[4].1.data_type(), &DataType::Date32);
+    for (names, if_missing, words) in [
+        (json!(["day", "gone"]), "raise", "column of coalesce 'gone' not found"),
+        (json!(["gone", "away"]), "skip", "coalesce into `t`: no column is selected"),
+        (json!(["day", "text"]), "skip", "column `text` is Utf8, which does not go with Date32: cast it first"),
+        (json!(["time", "zoned"]), "skip", "`zoned` is Timestamp(µs, \"UTC\"), which does not go with Timestamp(µs)"),
+    ] {
+        let error = derived(&columns, steps(names, if_missing)).expect_err(words).to_string();
+        assert!(error.contains(words), "{error}");
+    }
+}
+
+#[test]
 fn only_what_is_used_is_read_and_what_is_renamed_is_left_alone() {
     let columns = [
         ("a__DOT__x", of(Int64Array::from(vec![1]))),

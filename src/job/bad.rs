@@ -9,13 +9,11 @@ use crate::error::{Error, Result, Site};
 use crate::scan::ShardSummary;
 use crate::sink::Staging;
 use crate::spec::OnBad;
+use crate::spec::files::SKIPPED;
 use crate::store::StateStore;
 
 /// Name of a shard that cannot be read, and why.
 pub(super) type BadShard = (String, String);
-
-/// The file that lists what was left out.
-const SKIPPED: &str = "_skipped.jsonl";
 
 impl Job {
     /// Whether a shard that cannot be read like this is left out.

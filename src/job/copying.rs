@@ -20,6 +20,7 @@ impl Job {
             && recipe.dedupe.is_none()
             && recipe.transform.is_empty()
             && recipe.output.format == OutputFormat::Parquet
+            && !recipe.output.narrow
     }
 
     /// Whether the row groups of all shards can be copied: their columns are those of the output, stored and compressed as

@@ -145,7 +145,8 @@ impl Job {
                 "input.format, input.signature, input.schema or how text is read is not that of the state".into()
             }
             Lack::Derivation => {
-                "the columns are not made by the rename, cast, concat, row_max, drop, keep and label.integer of the state".into()
+                "the columns are not made by the rename, cast, concat, row_max, coalesce, drop, keep and label.integer of the state"
+                    .into()
             }
             Lack::SourceTypes => "the columns are made of other types than those of the state".into(),
             Lack::KeysOnly => "of the columns that are not part of the split the state has nothing yet".into(),
@@ -158,6 +159,10 @@ impl Job {
             Lack::Time => "split.time is not the one of the state".into(),
             Lack::Unique => "[dedupe] is not the one of the state".into(),
             Lack::Statistics => "the columns' statistics are needed, and the state has none".into(),
+            Lack::Narrow(names) => format!(
+                "output.narrow needs to know whether 32-bit floats hold the values of {}, which the state has not looked at",
+                columns(names)
+            ),
             Lack::Vocabularies(names) => {
                 let selected = transform::resolve(&self.recipe, &collect.schema)?;
                 let needs = |at: &&usize| names.contains(collect.schema.field(**at).name());

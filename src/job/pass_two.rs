@@ -1,11 +1,11 @@
 //! From the results of pass one to the published output: the plan is frozen, the parts are written, all is put in place.
 
 use std::collections::VecDeque;
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
 
 use hashbrown::{HashMap, HashSet};
+use rayon::prelude::*;
 
 use super::ledgers::{StateLedgers, keys};
 use super::pass_one::{Kept, Scanned};
@@ -19,10 +19,10 @@ use crate::remaining::Remaining;
 use crate::sink::manifest::Manifest;
 use crate::sink::parts::Destination;
 use crate::sink::space;
-use crate::sink::staging::Target;
 use crate::sink::{SealedPart, Staging, metadata};
 use crate::source::parquet::ParquetShard;
 use crate::source::{Chunk, Opened, Shard, SourceOptions};
+use crate::spec::files::{MANIFEST, SUCCESS};
 use crate::spec::{MetadataFormat, Mode};
 use crate::split::Marks;
 use crate::store::lock::Lock;
@@ -55,15 +55,13 @@ impl Job {
             bytes,
             shards: plan.shards.len(),
         });
-        let directories: Vec<String> = plan.splits.iter().map(|split| split.name.clone()).collect();
-        let output = Path::new(&self.recipe.output.path);
-        let planned = plan.parts(&self.recipe);
+        let planned = plan.parts(&self.files);
         let recorded = recorded_parts(store, &planned);
-        let place = Target { disk: &engine.disk, path: output, overwrite: self.overwrite };
-        let begin = || Staging::begin(place, lock, &directories, &recorded, &|| engine.go_on());
+        let begin = || Staging::begin(self.target(engine), lock, &recorded, &|| engine.go_on());
         let (staging, intact) = engine.pool.install(begin)?;
         let remaining = remaining(&plan, &planned, &intact);
-        let rows = remaining.parts().iter().map(|part| part.rows).sum();
+        let copied = planned.iter().map(|part| part.rows * part.copies.len() as u64);
+        let rows = remaining.parts().iter().map(|part| part.rows).chain(copied).sum();
         let note = space::check(staging.path(), space::estimate(&plan, &self.recipe, rows))?;
         note.iter().for_each(|note| engine.observer.event(Event::Note(note)));
         let mut kept = std::mem::take(&mut scanned.kept);
@@ -77,7 +75,8 @@ impl Job {
             self.shard_rows(engine, store, &scanned, (&plan, marks.as_ref(), &remaining), &options, at, chunks)
         };
         let note_sealed = |part: &SealedPart| store.commit_part(record_of(part)?);
-        let destination = Destination { disk: &engine.disk, directory: staging.path(), sealed: &note_sealed };
+        let destination =
+            Destination { disk: &engine.disk, staged: &|path| staging.staged(path), sealed: &note_sealed };
         let derived = &scanned.collect.derived;
         let written = if plan.copied {
             let open = |at: usize| self.stored_shard(&scanned, &plan, &options, at);
@@ -92,11 +91,13 @@ impl Job {
 
         let started = Instant::now();
         self.write_skipped(store, &scanned, &staging)?;
-        self.publish(&plan, &sealed, staging, &directories)?;
+        let copy = |part: &SealedPart| staging.copy(part, &|| engine.go_on());
+        engine.pool.install(|| sealed.par_iter().try_for_each(copy))?;
+        self.publish(&plan, &sealed, staging)?;
         phases.push(Phase { name: "publish", seconds: started.elapsed().as_secs_f64(), rows: 0, bytes: 0 });
         let mut report = self.report(&scanned, phases);
         report.kept_parts = intact.len();
-        report.fill(&plan, output, &planned.iter().map(|part| part.split).collect::<Vec<_>>());
+        report.fill(&plan, self.files.root(), &planned.iter().map(|part| part.split).collect::<Vec<_>>());
         Ok(report)
     }
 
@@ -216,27 +217,22 @@ impl Job {
         }
     }
 
-    pub(super) fn publish(
-        &self,
-        plan: &Plan,
-        sealed: &[SealedPart],
-        staging: Staging,
-        directories: &[String],
-    ) -> Result<()> {
-        let part_splits: Vec<usize> = plan.parts(&self.recipe).iter().map(|part| part.split).collect();
+    pub(super) fn publish(&self, plan: &Plan, sealed: &[SealedPart], staging: Staging) -> Result<()> {
+        let part_splits: Vec<usize> = plan.parts(&self.files).iter().map(|part| part.split).collect();
         let manifest = Manifest::new(plan, sealed, &part_splits).to_json();
         let pretty =
             |value: &serde_json::Value| serde_json::to_vec_pretty(value).map_err(|e| Error::failed("writing JSON", e));
         let names: Vec<&str> = plan.pipeline.output.iter().map(|column| column.name.as_str()).collect();
-        staging.write("signature", names.join(",").as_bytes())?;
+        staging.write(self.files.signature(), names.join(",").as_bytes())?;
+        let at = &self.recipe.output.metadata_file;
         match self.recipe.output.metadata {
-            MetadataFormat::Json => staging.write("metadata", &pretty(&metadata::json(plan))?)?,
-            MetadataFormat::Mods => staging.write("metadata", metadata::mods(plan).as_bytes())?,
+            MetadataFormat::Json => staging.write(at, &pretty(&metadata::json(plan))?)?,
+            MetadataFormat::Mods => staging.write(at, metadata::mods(plan).as_bytes())?,
             MetadataFormat::None => {}
         }
-        staging.write("_manifest.json", &pretty(&manifest)?)?;
-        staging.write("_SUCCESS", b"")?;
-        staging.publish(directories)
+        staging.write(MANIFEST, &pretty(&manifest)?)?;
+        staging.write(SUCCESS, b"")?;
+        staging.publish()
     }
 }
 
@@ -277,10 +273,12 @@ fn record_of(part: &SealedPart) -> Result<PartRecord> {
 fn in_order(planned: &[PlannedPart], intact: &[PartRecord], written: Vec<SealedPart>) -> Vec<SealedPart> {
     let kept = intact.iter().map(|part| SealedPart {
         path: part.path.clone(),
+        copies: Vec::new(),
         rows: part.rows,
         bytes: part.bytes,
         xxh3: format!("{:032x}", part.xxh3),
     });
     let mut by_path: HashMap<String, SealedPart> = kept.chain(written).map(|part| (part.path.clone(), part)).collect();
-    planned.iter().filter_map(|part| by_path.remove(&part.path)).collect()
+    let sealed = |part: &PlannedPart| Some(SealedPart { copies: part.copies.clone(), ..by_path.remove(&part.path)? });
+    planned.iter().filter_map(sealed).collect()
 }

@@ -12,7 +12,7 @@ use crate::spec::{FitRows, Resume, SplitKind, Transform};
 use crate::store::{Identity, Opened, ShardStamp, StateStore};
 
 /// Version of what a job puts into summaries and plans.
-const STATE_FORMAT: u32 = 3;
+const STATE_FORMAT: u32 = 4;
 
 impl Job {
     pub(super) fn open_state(&self, engine: &Engine<'_>, surveyed: &[Surveyed]) -> Result<StateStore> {
@@ -130,6 +130,9 @@ impl Job {
         });
         if let Some(text) = input.text_options() {
             described["text"] = text;
+        }
+        if recipe.output.narrows() {
+            described["narrow"] = true.into();
         }
         let derived: Vec<&Transform> = recipe.transform.iter().filter(|step| step.is_structural()).collect();
         if !derived.is_empty() {

@@ -58,8 +58,7 @@ pub fn mods(plan: &Plan) -> String {
     let mut text = String::from("varname,iscategory,datatype\n");
     for column in &plan.pipeline.output {
         let lane = &plan.pipeline.lanes[column.lane];
-        let untouched = lane.steps.is_empty();
-        let has_nulls = untouched && plan.facts[lane.input].nulls > 0;
+        let has_nulls = lane.keeps_values() && plan.facts[lane.input].nulls > 0;
         let data_type = pandas_type(&column.data_type, has_nulls);
         let is_category = column.data_type == arrow::datatypes::DataType::Utf8;
         text.push_str(&format!("{},{is_category},{data_type}\n", quoted(&column.name)));

@@ -2,7 +2,7 @@
 //! disk nor an fsync stops the columns' work.
 
 use std::io::BufWriter;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 
@@ -19,6 +19,9 @@ use crate::plan::PlannedPart;
 pub struct SealedPart {
     /// Path relative to the output directory, with `/`.
     pub path: String,
+    /// Paths of files with the same bytes.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub copies: Vec<String>,
     /// Rows in it.
     pub rows: u64,
     /// Length in bytes.
@@ -60,8 +63,8 @@ pub enum Format {
 pub struct Destination<'a> {
     /// The file system.
     pub disk: &'a Disk,
-    /// The directory that their paths are below.
-    pub directory: &'a Path,
+    /// Where the file of a path is written.
+    pub staged: &'a (dyn Fn(&str) -> PathBuf + Sync),
     /// Told of each part once it is durable; what it fails with ends the writing.
     pub sealed: &'a (dyn Fn(&SealedPart) -> Result<()> + Sync),
 }
@@ -92,8 +95,7 @@ pub fn write(
     std::thread::scope(|scope| {
         let (to_seal, sealing) = sync_channel::<(usize, u64, AppendFile)>(2);
         let sealer = scope.spawn(move || seal(destination, parts, &sealing));
-        let written = Writer::new(destination.disk, destination.directory, format, parts)
-            .and_then(|writer| writer.run(receiver, to_seal));
+        let written = Writer::new(destination, format, parts).and_then(|writer| writer.run(receiver, to_seal));
         let sealed = sealer.join().unwrap_or_else(|_| Err(Error::failed("sealing a part", "the thread panicked")));
         written.and(sealed)
     })
@@ -107,8 +109,8 @@ fn seal(
     let mut sealed: Vec<Option<SealedPart>> = vec![None; parts.len()];
     for (number, rows, file) in sealing {
         let file = file.seal()?;
-        let path = parts[number].path.clone();
-        let part = SealedPart { path, rows, bytes: file.bytes, xxh3: format!("{:032x}", file.xxh3) };
+        let PlannedPart { path, copies, .. } = parts[number].clone();
+        let part = SealedPart { path, copies, rows, bytes: file.bytes, xxh3: format!("{:032x}", file.xxh3) };
         (destination.sealed)(&part)?;
         sealed[number] = Some(part);
     }
@@ -116,8 +118,7 @@ fn seal(
 }
 
 struct Writer<'a> {
-    disk: &'a Disk,
-    directory: &'a Path,
+    destination: Destination<'a>,
     format: &'a Format,
     parts: &'a [PlannedPart],
     /// For each split the number of its next part, and the part that is open.
@@ -125,10 +126,10 @@ struct Writer<'a> {
 }
 
 impl<'a> Writer<'a> {
-    fn new(disk: &'a Disk, directory: &'a Path, format: &'a Format, parts: &'a [PlannedPart]) -> Result<Self> {
+    fn new(destination: Destination<'a>, format: &'a Format, parts: &'a [PlannedPart]) -> Result<Self> {
         let count = parts.last().map_or(0, |part| part.split + 1);
         let first = |split| parts.iter().position(|part| part.split == split).unwrap_or(parts.len());
-        Ok(Self { disk, directory, format, parts, splits: (0..count).map(|split| (first(split), None)).collect() })
+        Ok(Self { destination, format, parts, splits: (0..count).map(|split| (first(split), None)).collect() })
     }
 
     fn run(
@@ -185,14 +186,14 @@ impl<'a> Writer<'a> {
     }
 
     fn path(&self, split: usize) -> PathBuf {
-        self.directory.join(&self.parts[self.splits[split].0].path)
+        (self.destination.staged)(&self.parts[self.splits[split].0].path)
     }
 
     fn open(&mut self, split: usize) -> Result<&mut OpenPart> {
         let path = self.path(split);
         let (number, open) = &mut self.splits[split];
         if open.is_none() {
-            let mut file = BufWriter::with_capacity(BUFFER_BYTES, AppendFile::create(self.disk, &path)?);
+            let mut file = BufWriter::with_capacity(BUFFER_BYTES, AppendFile::create(self.destination.disk, &path)?);
             let file = match self.format {
                 Format::Parquet(format) => {
                     let root = format.descriptor().root_schema_ptr();

@@ -13,22 +13,21 @@ use std::path::{Path, PathBuf};
 use rayon::prelude::*;
 use xxhash_rust::xxh3::Xxh3;
 
+use super::SealedPart;
 use crate::disk::{AppendFile, Disk};
 use crate::error::{Error, Result};
+use crate::spec::files::{Files, MANIFEST};
 use crate::store::PartRecord;
 use crate::store::lock::Lock;
 
 /// Bytes of a part that are checked at once.
 const READ_BYTES: usize = 1 << 20;
 
-/// What an output of ours has at its top.
-const MARK: &str = "_manifest.json";
-
 /// A directory that will become the output. At most one process builds the output of a path.
 pub struct Staging {
     disk: Disk,
+    files: Files,
     path: PathBuf,
-    target: PathBuf,
     overwrite: bool,
     _lock: Lock,
 }
@@ -38,26 +37,36 @@ pub struct Staging {
 pub struct Target<'a> {
     /// The file system.
     pub disk: &'a Disk,
-    /// Its directory.
-    pub path: &'a Path,
+    /// Its files.
+    pub files: &'a Files,
     /// Whether it may replace an output of ours.
     pub overwrite: bool,
 }
 
-/// The right to build the output of a path: a file beside it is locked for as long.
-///
-/// # Errors
-/// [`Error::Conflict`] that names the process which has it; [`Error::Io`].
-pub fn lock(disk: &Disk, target: &Path) -> Result<Lock> {
-    let lock = sibling(target, "twopass-lock");
-    if let Some(directory) = lock.parent() {
-        disk.create_dir_all(directory)?;
+impl Target<'_> {
+    /// Checks that an output may be put there.
+    ///
+    /// # Errors
+    /// [`Error::Conflict`] when something is there, and it is not an output of ours that may be overwritten.
+    pub fn check(&self) -> Result<()> {
+        check_target(self.disk, self.files.root(), self.overwrite)
     }
-    Ok(Lock::take(disk, &lock, target)?.removed_after(disk, &lock))
+
+    /// The right to build the output: a file beside it is locked for as long.
+    ///
+    /// # Errors
+    /// [`Error::Conflict`] that names the process which has it; [`Error::Io`].
+    pub fn lock(&self) -> Result<Lock> {
+        let lock = sibling(self.files.root(), "twopass-lock");
+        if let Some(directory) = lock.parent() {
+            self.disk.create_dir_all(directory)?;
+        }
+        Ok(Lock::take(self.disk, &lock, self.files.root())?.removed_after(self.disk, &lock))
+    }
 }
 
 impl Staging {
-    /// Begins the output that will be `target`, or goes on with it. Of what an interrupted run left, exactly the files
+    /// Begins the output that will be at `target`, or goes on with it. Of what an interrupted run left, exactly the files
     /// of `parts` stay that are what was recorded of them, to the last byte; the result says which. All else is removed.
     /// `go_on` is asked while bytes are checked.
     ///
@@ -66,29 +75,42 @@ impl Staging {
     pub fn begin(
         target: Target<'_>,
         lock: Lock,
-        directories: &[String],
         parts: &[PartRecord],
         go_on: &(dyn Fn() -> Result<()> + Sync),
     ) -> Result<(Self, Vec<PartRecord>)> {
-        let disk = target.disk;
-        check_target(disk, target.path, target.overwrite)?;
-        let path = sibling(target.path, "twopass-staging");
-        let check = |part: &PartRecord| Ok(is_intact(disk, &path, part, go_on)?.then(|| part.clone()));
+        target.check()?;
+        let Target { disk, files, overwrite } = target;
+        let path = sibling(files.root(), "twopass-staging");
+        let staging = Self { disk: disk.clone(), files: files.clone(), path, overwrite, _lock: lock };
+        let check =
+            |part: &PartRecord| Ok(is_intact(disk, &staging.staged(&part.path), part, go_on)?.then(|| part.clone()));
         let intact: Vec<Result<Option<PartRecord>>> = parts.par_iter().map(check).collect();
         let kept: Vec<PartRecord> = intact.into_iter().filter_map(Result::transpose).collect::<Result<_>>()?;
         if kept.is_empty() {
-            disk.remove_dir_all(&path)?;
+            disk.remove_dir_all(&staging.path)?;
         }
-        disk.create_dir_all(&path)?;
-        for directory in directories {
-            disk.create_dir_all(&path.join(directory))?;
-        }
-        remove_all_but(disk, &path, directories, &kept)?;
-        let (disk, overwrite) = (disk.clone(), target.overwrite);
-        Ok((Self { disk, path, target: target.path.to_path_buf(), overwrite, _lock: lock }, kept))
+        let directories = staging.directories();
+        directories.iter().try_for_each(|directory| disk.create_dir_all(directory))?;
+        let kept_files = kept.iter().map(|part| staging.staged(&part.path)).collect();
+        directories.iter().try_for_each(|directory| clear(disk, directory, &directories, &kept_files))?;
+        Ok((staging, kept))
     }
 
-    /// Where the output is being built.
+    /// Where a file of the output is until it is published.
+    pub fn staged(&self, path: &str) -> PathBuf {
+        self.path.join(path)
+    }
+
+    /// The directories with files that are not published, each after the one that it is in.
+    fn directories(&self) -> BTreeSet<PathBuf> {
+        let below = |directory: String| {
+            let full = self.path.join(directory);
+            full.ancestors().take_while(|above| above.starts_with(&self.path)).map(PathBuf::from).collect::<Vec<_>>()
+        };
+        self.files.directories().into_iter().flat_map(below).collect()
+    }
+
+    /// The directory that the output is built in.
     pub fn path(&self) -> &Path {
         &self.path
     }
@@ -97,48 +119,76 @@ impl Staging {
     ///
     /// # Errors
     /// [`Error::Io`].
-    pub fn write(&self, name: &str, bytes: &[u8]) -> Result<()> {
-        self.disk.write_durably(&self.path.join(name), bytes)
+    pub fn write(&self, path: &str, bytes: &[u8]) -> Result<()> {
+        self.disk.write_durably(&self.staged(path), bytes)
     }
 
     /// Begins a file of the output that may be long.
     ///
     /// # Errors
     /// [`Error::Io`].
-    pub fn append(&self, name: &str) -> Result<AppendFile> {
-        AppendFile::create(&self.disk, &self.path.join(name))
+    pub fn append(&self, path: &str) -> Result<AppendFile> {
+        AppendFile::create(&self.disk, &self.staged(path))
+    }
+
+    /// Writes the copies of a sealed part, durably. `go_on` is asked on the way.
+    ///
+    /// # Errors
+    /// [`Error::Io`]; [`Error::Failed`] when what is read back is not what was written; what `go_on` says.
+    pub fn copy(&self, part: &SealedPart, go_on: &dyn Fn() -> Result<()>) -> Result<()> {
+        if part.copies.is_empty() {
+            return Ok(());
+        }
+        let from = self.staged(&part.path);
+        let mut buffer = vec![0; READ_BYTES];
+        for path in &part.copies {
+            let (mut original, mut copy) = (self.disk.open(&from)?, self.append(path)?);
+            loop {
+                go_on()?;
+                match original.read(&mut buffer) {
+                    Ok(0) => break,
+                    Ok(read) => copy.append(&buffer[..read])?,
+                    Err(e) if e.kind() == ErrorKind::Interrupted => {}
+                    Err(e) => return Err(Error::io("read", &from, e)),
+                }
+            }
+            let copy = copy.finish()?;
+            let found = copy.sealed();
+            if (found.bytes, format!("{:032x}", found.xxh3)) != (part.bytes, part.xxh3.clone()) {
+                let message = "it has other bytes than were written; run again to go on";
+                return Err(Error::failed(format!("copying {}", from.display()), message));
+            }
+            let copy = copy.publish()?;
+            self.disk.sync_dir(copy.path.parent().unwrap_or(Path::new(".")))?;
+        }
+        Ok(())
     }
 
     /// Puts the output in its place.
     ///
     /// # Errors
     /// As [`Staging::begin`].
-    pub fn publish(self, directories: &[String]) -> Result<()> {
-        for directory in directories {
-            self.disk.sync_dir(&self.path.join(directory))?;
-        }
-        self.disk.sync_dir(&self.path)?;
-        check_target(&self.disk, &self.target, self.overwrite)?;
-        match self.disk.list_if_any(&self.target)? {
+    pub fn publish(self) -> Result<()> {
+        // A directory's own name is durable by the one that it is in.
+        self.directories().iter().rev().try_for_each(|directory| self.disk.sync_dir(directory))?;
+        let target = self.files.root();
+        check_target(&self.disk, target, self.overwrite)?;
+        match self.disk.list_if_any(target)? {
             Some(names) if !names.is_empty() => {
                 // One exchange: at no instant is there neither the old output nor the new one.
-                self.disk.exchange_dirs(&self.path, &self.target)?;
+                self.disk.exchange_dirs(&self.path, target)?;
                 self.disk.remove_dir_all(&self.path)
             }
             Some(_) => {
-                self.disk.remove_dir(&self.target)?;
-                self.disk.publish_dir(&self.path, &self.target)
+                self.disk.remove_dir(target)?;
+                self.disk.publish_dir(&self.path, target)
             }
-            None => self.disk.publish_dir(&self.path, &self.target),
+            None => self.disk.publish_dir(&self.path, target),
         }
     }
 }
 
-/// Checks that an output may be put at `target`.
-///
-/// # Errors
-/// [`Error::Conflict`] when something is there, and it is not an output of ours that may be overwritten.
-pub fn check_target(disk: &Disk, target: &Path, overwrite: bool) -> Result<()> {
+fn check_target(disk: &Disk, target: &Path, overwrite: bool) -> Result<()> {
     if disk.is_dir_if_any(target)? == Some(false) {
         return Err(Error::Conflict(format!("output {} is a file; choose another --output", target.display())));
     }
@@ -153,9 +203,9 @@ pub fn check_target(disk: &Disk, target: &Path, overwrite: bool) -> Result<()> {
         );
         return Err(Error::Conflict(message));
     }
-    if !names.iter().any(|name| name == MARK) {
+    if !names.iter().any(|name| name == MANIFEST) {
         let message = format!(
-            "output {} was not written by twopass (it has no {MARK}), so --overwrite leaves it alone",
+            "output {} was not written by twopass (it has no {MANIFEST}), so --overwrite leaves it alone",
             target.display()
         );
         return Err(Error::Conflict(message));
@@ -164,10 +214,9 @@ pub fn check_target(disk: &Disk, target: &Path, overwrite: bool) -> Result<()> {
 }
 
 /// Whether a part is there, as it was recorded. One that cannot be read is not: it is written again.
-fn is_intact(disk: &Disk, staging: &Path, part: &PartRecord, go_on: &(dyn Fn() -> Result<()> + Sync)) -> Result<bool> {
-    let path = staging.join(&part.path);
-    let Ok(Some(bytes)) = disk.length_if_any(&path) else { return Ok(false) };
-    let Ok(mut file) = disk.open(&path) else { return Ok(false) };
+fn is_intact(disk: &Disk, path: &Path, part: &PartRecord, go_on: &(dyn Fn() -> Result<()> + Sync)) -> Result<bool> {
+    let Ok(Some(bytes)) = disk.length_if_any(path) else { return Ok(false) };
+    let Ok(mut file) = disk.open(path) else { return Ok(false) };
     if bytes != part.bytes {
         return Ok(false);
     }
@@ -184,23 +233,17 @@ fn is_intact(disk: &Disk, staging: &Path, part: &PartRecord, go_on: &(dyn Fn() -
     }
 }
 
-/// Removes everything from a staging directory but `directories` and the files of `kept` in them.
-fn remove_all_but(disk: &Disk, staging: &Path, directories: &[String], kept: &[PartRecord]) -> Result<()> {
-    let kept: BTreeSet<&str> = kept.iter().map(|part| part.path.as_str()).collect();
-    for name in disk.list_if_any(staging)?.unwrap_or_default() {
-        let entry = staging.join(&name);
-        if !directories.contains(&name) {
-            if disk.is_dir_if_any(&entry)? == Some(true) {
-                disk.remove_dir_all(&entry)?;
-            } else {
-                disk.remove_file(&entry)?;
-            }
+/// Removes everything from a staging directory but these directories and files.
+fn clear(disk: &Disk, directory: &Path, directories: &BTreeSet<PathBuf>, files: &BTreeSet<PathBuf>) -> Result<()> {
+    for name in disk.list_if_any(directory)?.unwrap_or_default() {
+        let entry = directory.join(name);
+        if directories.contains(&entry) || files.contains(&entry) {
             continue;
         }
-        for file in disk.list_if_any(&entry)?.unwrap_or_default() {
-            if !kept.contains(format!("{name}/{file}").as_str()) {
-                disk.remove_file(&entry.join(file))?;
-            }
+        if disk.is_dir_if_any(&entry)? == Some(true) {
+            disk.remove_dir_all(&entry)?;
+        } else {
+            disk.remove_file(&entry)?;
         }
     }
     Ok(())

@@ -93,6 +93,17 @@ pub fn is_named_so(path: &Path) -> bool {
     Codec::of_name(path).is_some()
 }
 
+/// Whether a file is compressed, or has a name that says so.
+///
+/// # Errors
+/// [`Error::Io`] when it cannot be read.
+pub fn is_compressed(path: &Path) -> Result<bool> {
+    let mut magic = Vec::with_capacity(4);
+    let file = File::open(path).map_err(|e| Error::io("open", path, e))?;
+    file.take(4).read_to_end(&mut magic).map_err(|e| Error::io("read", path, e))?;
+    Ok(is_named_so(path) || Codec::of_content(&magic).is_some())
+}
+
 /// Opens the file at `path` for its plain bytes.
 ///
 /// # Errors

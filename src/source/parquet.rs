@@ -7,6 +7,7 @@ pub mod copy;
 mod flat;
 mod footer;
 mod header;
+mod inflated;
 mod levels;
 mod library;
 mod pages;
@@ -14,6 +15,7 @@ mod physical;
 mod stored;
 
 use std::fs::File;
+use std::path::Path;
 use std::sync::Arc;
 
 use arrow::array::ArrayRef;
@@ -61,12 +63,17 @@ struct Column {
 }
 
 impl ParquetShard {
-    /// Reads the footer of `shard`.
+    /// Reads the footer of `shard`. One that is compressed as a whole is inflated into a file without a name in the directory `scratch`.
     ///
     /// # Errors
     /// [`Error::Data`] that names the shard when it is no Parquet file, is cut, or has a nested column.
-    pub fn open(shard: &Shard, limits: Limits) -> Result<Self> {
-        let file = File::open(&shard.path).map_err(|e| Error::io("open", &shard.path, e))?;
+    pub fn open(shard: &Shard, limits: Limits, scratch: &Path) -> Result<Self> {
+        let inflated = inflated::file(&shard.path, scratch).map_err(|e| e.in_shard(&shard.name))?;
+        let (file, plain) = match inflated {
+            None => (File::open(&shard.path).map_err(|e| Error::io("open", &shard.path, e))?, None),
+            Some((file, bytes)) => (file, Some(Shard { bytes, ..shard.clone() })),
+        };
+        let shard = plain.as_ref().unwrap_or(shard);
         let footer_hash = footer::check(&file, shard, limits)?;
         let loaded = load(&file, reader_options()).map_err(|e| footer::unreadable(shard, e))?;
         let metadata = Arc::clone(loaded.metadata());

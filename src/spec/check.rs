@@ -1,5 +1,6 @@
 //! The recipe's checks that need more than one key, made before any data is read.
 
+use super::files::Files;
 use super::{Compression, OutputFormat, Recipe};
 use crate::error::{Error, Result};
 
@@ -54,5 +55,5 @@ fn output(recipe: &Recipe) -> Result<()> {
         let message = "output.compression does not go with output.format: Parquet takes snappy, zstd, lz4 or none; text takes gzip, zstd or none";
         return Err(Error::Recipe(message.into()));
     }
-    Ok(())
+    Files::of(recipe).map(drop)
 }

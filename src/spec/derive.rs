@@ -73,6 +73,19 @@ pub struct RowMax {
     pub into: String,
 }
 
+/// `op = "coalesce"`
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Coalesce {
+    /// Name, glob, list of them, or `@numeric` and the like; looked at in the order listed.
+    pub columns: OneOrMany,
+    /// Name of the result; a column of that name is replaced.
+    pub into: String,
+    /// What to do when one of the columns is not there; `skip` passes over it as long as another is.
+    #[serde(default)]
+    pub if_missing: IfMissing,
+}
+
 /// `op = "drop"`
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]

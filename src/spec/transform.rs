@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::OneOrMany;
-use super::derive::{Cast, Concat, DropColumns, KeepColumns, Rename, RowMax};
+use super::derive::{Cast, Coalesce, Concat, DropColumns, KeepColumns, Rename, RowMax};
 
 /// One `[[transform]]`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -18,6 +18,8 @@ pub enum Transform {
     Concat(Concat),
     /// The largest value of each row among several columns.
     RowMax(RowMax),
+    /// The first value of each row that is not missing among several columns.
+    Coalesce(Coalesce),
     /// Columns left out.
     Drop(DropColumns),
     /// All other columns left out.
@@ -42,6 +44,7 @@ impl Transform {
             Self::Cast(op) => &op.columns,
             Self::Concat(op) => &op.columns,
             Self::RowMax(op) => &op.columns,
+            Self::Coalesce(op) => &op.columns,
             Self::Drop(op) => &op.columns,
             Self::Keep(op) => &op.columns,
             Self::StandardScaler(op) => &op.columns,
@@ -55,7 +58,13 @@ impl Transform {
     /// Whether it makes other columns of the input's, before anything is fitted.
     pub fn is_structural(&self) -> bool {
         match self {
-            Self::Rename(_) | Self::Cast(_) | Self::Concat(_) | Self::RowMax(_) | Self::Drop(_) | Self::Keep(_) => true,
+            Self::Rename(_)
+            | Self::Cast(_)
+            | Self::Concat(_)
+            | Self::RowMax(_)
+            | Self::Coalesce(_)
+            | Self::Drop(_)
+            | Self::Keep(_) => true,
             Self::StandardScaler(_)
             | Self::MinMaxScaler(_)
             | Self::SimpleImputer(_)
@@ -70,9 +79,13 @@ impl Transform {
             Self::OrdinalEncoder(_) | Self::OneHotEncoder(_) => true,
             Self::SimpleImputer(op) => op.strategy == ImputeStrategy::MostFrequent,
             Self::StandardScaler(_) | Self::MinMaxScaler(_) => false,
-            Self::Rename(_) | Self::Cast(_) | Self::Concat(_) | Self::RowMax(_) | Self::Drop(_) | Self::Keep(_) => {
-                false
-            }
+            Self::Rename(_)
+            | Self::Cast(_)
+            | Self::Concat(_)
+            | Self::RowMax(_)
+            | Self::Coalesce(_)
+            | Self::Drop(_)
+            | Self::Keep(_) => false,
         }
     }
 
@@ -81,9 +94,13 @@ impl Transform {
         match self {
             Self::StandardScaler(_) | Self::MinMaxScaler(_) | Self::OrdinalEncoder(_) | Self::OneHotEncoder(_) => true,
             Self::SimpleImputer(op) => op.strategy != ImputeStrategy::Constant,
-            Self::Rename(_) | Self::Cast(_) | Self::Concat(_) | Self::RowMax(_) | Self::Drop(_) | Self::Keep(_) => {
-                false
-            }
+            Self::Rename(_)
+            | Self::Cast(_)
+            | Self::Concat(_)
+            | Self::RowMax(_)
+            | Self::Coalesce(_)
+            | Self::Drop(_)
+            | Self::Keep(_) => false,
         }
     }
 
@@ -94,6 +111,7 @@ impl Transform {
             Self::Cast(_) => "cast",
             Self::Concat(_) => "concat",
             Self::RowMax(_) => "row_max",
+            Self::Coalesce(_) => "coalesce",
             Self::Drop(_) => "drop",
             Self::Keep(_) => "keep",
             Self::StandardScaler(_) => "standard_scaler",

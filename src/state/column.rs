@@ -94,6 +94,24 @@ impl ColumnState {
         Self { rows: 0, nulls: 0, values }
     }
 
+    /// The same state before the first row, to find out of floats whether 32 bits hold them exactly.
+    #[must_use]
+    pub fn asking_f32(self) -> Self {
+        match self.values {
+            Values::Number(state) => Self { values: Values::Number(state.asking_f32()), ..self },
+            _ => self,
+        }
+    }
+
+    /// The same state, had nobody asked for that.
+    #[must_use]
+    pub fn without_f32(self) -> Self {
+        match self.values {
+            Values::Number(state) => Self { values: Values::Number(state.without_f32()), ..self },
+            _ => self,
+        }
+    }
+
     /// The same state, had it been collected for `need`, which asks for no more than this one was.
     ///
     /// # Errors

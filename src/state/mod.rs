@@ -35,6 +35,7 @@ pub use exact_sum::ExactSum;
 pub use hyperloglog::HyperLogLog;
 pub use moments::Moments;
 pub use number::{EXACT_INTEGER, Number, NumberKind};
+pub(crate) use number::{all_fit_f32, fits_f32};
 pub use number_vocabulary::NumberVocabulary;
 pub use numeric::NumberState;
 pub use ratio::ratio_to_f64;

@@ -73,6 +73,20 @@ pub(super) fn sum_is_at_most(most: u64, counts: impl IntoIterator<Item = u64>) -
     counts.into_iter().try_fold(0_u64, u64::checked_add).is_some_and(|sum| sum <= most)
 }
 
+/// Values between two looks at whether one did not fit.
+const BLOCK: usize = 1024;
+
+/// Whether a float of 32 bits is this number exactly; NaN is one in 32 bits too.
+#[inline(always)]
+pub(crate) fn fits_f32(value: f64) -> bool {
+    f64::from(value as f32) == value || value.is_nan()
+}
+
+/// As [`fits_f32`], of all values.
+pub(crate) fn all_fit_f32(values: &[f64]) -> bool {
+    values.chunks(BLOCK).all(|block| block.iter().fold(true, |all, value| all & fits_f32(*value)))
+}
+
 #[inline(always)]
 pub(super) fn int_key(value: i64) -> u64 {
     value as u64 ^ SIGN

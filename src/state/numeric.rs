@@ -27,6 +27,8 @@ pub struct NumberState {
     pub vocabulary: Option<NumberVocabulary>,
     /// Smallest and largest key of integers, which doubles cannot hold; (MAX, 0) for floats and for no values.
     extremes: (u64, u64),
+    /// Whether 32-bit floats hold every number exactly; false also where nobody asked.
+    fits_f32: bool,
 }
 
 impl NumberState {
@@ -36,7 +38,23 @@ impl NumberState {
             VocabularyNeed::Count => None,
             VocabularyNeed::Exact { limit } => Some(NumberVocabulary::with_limit(kind, limit)),
         };
-        Self { kind, moments: Moments::default(), distinct: Distinct::default(), vocabulary, extremes: NO_EXTREMES }
+        let (moments, distinct) = (Moments::default(), Distinct::default());
+        Self { kind, moments, distinct, vocabulary, extremes: NO_EXTREMES, fits_f32: false }
+    }
+
+    /// The same before the first row, to find out of floats whether 32 bits hold them exactly.
+    pub(super) fn asking_f32(self) -> Self {
+        Self { fits_f32: self.kind == NumberKind::Float, ..self }
+    }
+
+    /// The same numbers, had nobody asked.
+    pub(super) fn without_f32(self) -> Self {
+        Self { fits_f32: false, ..self }
+    }
+
+    /// Whether 32-bit floats are known to hold every number exactly, the sign of zero included.
+    pub fn fits_f32(&self) -> bool {
+        self.fits_f32
     }
 
     /// Whether all counts are those of at most so many values, NaN included.
@@ -89,6 +107,7 @@ impl NumberState {
 
     fn update_floats(&mut self, values: &[f64], scratch: (&mut Tables, &mut Vec<f64>)) {
         let (tables, buffer) = scratch;
+        self.fits_f32 = self.fits_f32 && number::all_fit_f32(values);
         let nan = self.moments.nan;
         self.moments.update_floats(values, tables);
         let mut values = values;
@@ -130,6 +149,7 @@ impl NumberState {
                 NumberKind::Float => {
                     let values = dense::floats(&plain, &mut scratch.floats);
                     let values = values.ok_or_else(|| unexpected("floats", counted.values()))?;
+                    self.fits_f32 = self.fits_f32 && number::all_fit_f32(values);
                     let nan = self.moments.nan;
                     self.moments.update_counted_floats(values, counts, &mut scratch.tables);
                     let (mut values, mut counts) = (values, counts);
@@ -229,6 +249,7 @@ impl Summary for NumberState {
         self.moments.merge(&later.moments);
         self.distinct.merge(&later.distinct);
         self.stretch(later.extremes.0, later.extremes.1);
+        self.fits_f32 &= later.fits_f32;
         Ok(())
     }
 

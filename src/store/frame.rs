@@ -63,7 +63,7 @@ impl Kind {
     pub const fn version(self) -> u16 {
         match self {
             Self::Identity | Self::Event | Self::ShardHeader => 1,
-            Self::Summary | Self::Plan => 2,
+            Self::Summary | Self::Plan => 3,
         }
     }
 }

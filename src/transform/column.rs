@@ -83,6 +83,7 @@ impl<'a> Column<'a> {
             | Transform::Cast(_)
             | Transform::Concat(_)
             | Transform::RowMax(_)
+            | Transform::Coalesce(_)
             | Transform::Drop(_)
             | Transform::Keep(_) => return Ok(false),
         };

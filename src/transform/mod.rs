@@ -24,6 +24,7 @@ pub mod categories;
 mod column;
 mod fit;
 pub mod impute;
+pub mod narrow;
 mod observed;
 pub mod one_hot;
 pub mod ordinal;
@@ -44,6 +45,7 @@ use serde::{Deserialize, Serialize};
 
 pub use fit::{Need, fit, needs};
 pub use impute::Impute;
+pub use narrow::Narrow;
 pub use one_hot::OneHot;
 pub use ordinal::{LabelMap, Ordinal};
 pub use parameters::check;
@@ -89,13 +91,15 @@ pub enum Step {
     Label(LabelMap),
     /// The fold of the row, whatever the column holds.
     Fold,
+    /// The same values in a smaller type; the only step of its column.
+    Narrow(Narrow),
 }
 
 impl Step {
     /// Whether its tables are of one length, as a fit makes them.
     pub fn is_consistent(&self) -> bool {
         match self {
-            Self::Scale(_) | Self::Impute(_) | Self::Fold => true,
+            Self::Scale(_) | Self::Impute(_) | Self::Fold | Self::Narrow(_) => true,
             Self::Ordinal(step) => step.map.is_consistent(),
             Self::OneHot(step) => step.map.is_consistent() && step.codes >= 1,
             Self::Label(step) => step.map.is_consistent(),
@@ -147,6 +151,11 @@ impl Lane {
         matches!(self.steps.as_slice(), [Step::Fold])
     }
 
+    /// Whether the values come out as they went in, if in a smaller type.
+    pub fn keeps_values(&self) -> bool {
+        self.steps.iter().all(|step| matches!(step, Step::Narrow(_)))
+    }
+
     /// How many arrays [`Lane::apply`] gives.
     pub fn slots(&self) -> usize {
         let own = self.steps.iter().find_map(|step| match step {
@@ -188,6 +197,7 @@ impl Lane {
                 Step::Ordinal(step) => vec![step.apply(array)?],
                 Step::OneHot(step) => step.apply(array)?,
                 Step::Label(step) => vec![step.apply(array)?],
+                Step::Narrow(step) => vec![step.apply(array)?],
                 Step::Fold => return Err(Error::failed("numbering folds", "a fold is of a row, not of a value")),
             };
         }

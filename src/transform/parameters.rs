@@ -3,7 +3,7 @@
 use regex::Regex;
 
 use crate::error::{Error, Result};
-use crate::spec::{Concat, Frequency, ImputeStrategy, OrdinalUnknown, Recipe, Rename, RowMax, Transform};
+use crate::spec::{Coalesce, Concat, Frequency, ImputeStrategy, OrdinalUnknown, Recipe, Rename, RowMax, Transform};
 
 /// Refuses parameters that scikit-learn refuses: its names, its limits.
 ///
@@ -33,12 +33,19 @@ fn parameters(transform: &Transform) -> Result<(), String> {
     }
     match transform {
         Transform::Rename(op) => rename(op),
-        Transform::Concat(Concat { into, .. }) | Transform::RowMax(RowMax { into, .. }) if into.is_empty() => {
+        Transform::Concat(Concat { into, .. })
+        | Transform::RowMax(RowMax { into, .. })
+        | Transform::Coalesce(Coalesce { into, .. })
+            if into.is_empty() =>
+        {
             Err("into is empty: name the column".to_string())
         }
-        Transform::Cast(_) | Transform::Concat(_) | Transform::RowMax(_) | Transform::Drop(_) | Transform::Keep(_) => {
-            Ok(())
-        }
+        Transform::Cast(_)
+        | Transform::Concat(_)
+        | Transform::RowMax(_)
+        | Transform::Coalesce(_)
+        | Transform::Drop(_)
+        | Transform::Keep(_) => Ok(()),
         Transform::StandardScaler(_) => Ok(()),
         Transform::SimpleImputer(op) if op.fill_value.is_some() && op.strategy != ImputeStrategy::Constant => {
             Err("fill_value goes with strategy = \"constant\"".to_string())

@@ -3,13 +3,15 @@
 use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::io::Read;
-use std::path::{Component, Path};
+use std::path::{Component, Path, PathBuf};
 
 use xxhash_rust::xxh3::Xxh3;
 
 use super::{Check, Subject, parts};
 use crate::error::{Error, Result};
+use crate::sink::SealedPart;
 use crate::spec::Layout;
+use crate::spec::files::{MANIFEST, SKIPPED, SUCCESS};
 
 const BUFFER_BYTES: usize = 1 << 20;
 
@@ -24,45 +26,65 @@ pub(super) fn is_inside(path: &str) -> bool {
 }
 
 fn success(job: &Subject<'_>) -> Check {
-    let name = "_SUCCESS";
+    let name = SUCCESS;
     if job.root.join(name).is_file() {
         return Check::ok(name, "present");
     }
     Check::failed(name, "missing: it is written last, so the output may not be whole")
 }
 
-/// Every part is there, and nothing else is.
+/// Every part and every copy is there, and nothing else is within the output.
 fn listing(job: &Subject<'_>) -> Result<Check> {
-    let expected: BTreeSet<String> = parts(job.manifest).map(|(_, part)| part.path.clone()).collect();
-    let own = ["_SUCCESS", "_manifest.json", "_skipped.jsonl", "signature", "metadata"];
     let mut found = BTreeSet::new();
     for entry in walkdir::WalkDir::new(job.root).sort_by_file_name() {
         let entry = entry.map_err(|e| Error::io("list", job.root, e.into()))?;
-        if entry.file_type().is_dir() {
-            continue;
+        if !entry.file_type().is_dir() {
+            found.insert(entry.into_path());
         }
-        let relative = entry.path().strip_prefix(job.root).unwrap_or(entry.path());
-        let names: Vec<_> = relative.components().map(|part| part.as_os_str().to_string_lossy()).collect();
-        found.insert(names.join("/"));
     }
-    let missing = expected.difference(&found).map(|path| format!("{path} is missing"));
-    let extra = found.iter().filter(|path| !expected.contains(*path) && !own.contains(&path.as_str()));
-    let wrong: Vec<String> = missing.chain(extra.map(|path| format!("{path} is not in the manifest"))).collect();
-    Ok(Check::unless("files", &wrong, format!("{} parts, no other file", expected.len())))
+    let mut wrong = Vec::new();
+    let mut expected = BTreeSet::new();
+    for (path, place, _) in all_files(job) {
+        match place {
+            Some(place) if place.is_file() => drop(expected.insert(place)),
+            _ => wrong.push(format!("{path} is missing")),
+        }
+    }
+    let (parts, copies) = (parts(job.manifest).count(), all_files(job).count());
+    let figures = match copies - parts {
+        0 => format!("{parts} parts, no other file"),
+        copies => format!("{parts} parts and {copies} copies, no other file"),
+    };
+    let own = [SUCCESS, MANIFEST, SKIPPED, job.files.signature()];
+    expected.extend(own.into_iter().chain(job.files.metadata()).map(|path| job.files.resolve(path)));
+    let extra = found.iter().filter(|path| !expected.contains(*path));
+    wrong.extend(extra.map(|path| {
+        let names: Vec<_> =
+            path.strip_prefix(job.root).unwrap_or(path).iter().map(|name| name.to_string_lossy()).collect();
+        format!("{} is not in the manifest", names.join("/"))
+    }));
+    Ok(Check::unless("files", &wrong, figures))
 }
 
-/// Parts are numbered from 00000 without a gap.
+/// Every part and every copy: its path, where it is, unless that is out of bounds, and the part.
+fn all_files<'a>(job: &'a Subject<'_>) -> impl Iterator<Item = (&'a str, Option<PathBuf>, &'a SealedPart)> {
+    parts(job.manifest).flat_map(move |(split, number, part)| {
+        let paths = std::iter::once(&part.path).chain(&part.copies);
+        paths.map(move |path| (path.as_str(), job.place(path, split, number), part))
+    })
+}
+
+/// Parts are numbered from 00000 without a gap, and have all their copies.
 fn numbering(job: &Subject<'_>) -> Check {
     let mut wrong = Vec::new();
-    for split in &job.manifest.splits {
-        for (number, part) in split.parts.iter().enumerate() {
-            let stem = match job.recipe.output.layout {
-                Layout::Shards => format!("{0}/part-{number:05}.", split.name),
-                Layout::Single => format!("{0}/{0}_processed_data.", split.name),
-            };
-            if !part.path.starts_with(&stem) {
-                wrong.push(format!("{} stands where {stem}… belongs", part.path));
-            }
+    for (split, number, part) in parts(job.manifest) {
+        let Some((belongs, copies)) = job.wanted(split, number) else { continue };
+        if part.path != belongs {
+            wrong.push(format!("{} stands where {belongs} belongs", part.path));
+        }
+        if part.copies != copies {
+            let (found, belong) = (part.copies.join(", "), copies.join(", "));
+            wrong.push(format!("{} has the copies [{found}] where [{belong}] belong", part.path));
         }
     }
     Check::unless("numbering", &wrong, "from 00000 without a gap in every split")
@@ -99,23 +121,23 @@ fn sizes(job: &Subject<'_>) -> Check {
     Check::unless("part sizes", &wrong, figures)
 }
 
-/// Length and XXH3-128 of every part.
+/// Length and XXH3-128 of every part and copy.
 fn checksums(job: &Subject<'_>) -> Check {
     let mut wrong = Vec::new();
     let mut read = 0;
-    for (_, part) in parts(job.manifest) {
-        if !is_inside(&part.path) {
-            wrong.push(format!("{} leads out of the output", part.path));
+    for (path, place, part) in all_files(job) {
+        let Some(place) = place else {
+            wrong.push(format!("{path} leads out of the output"));
             continue;
-        }
-        match digest(&job.root.join(&part.path)) {
-            Err(error) => wrong.push(format!("{}: {error}", part.path)),
+        };
+        match digest(&place) {
+            Err(error) => wrong.push(format!("{path}: {error}")),
             Ok((bytes, _)) if bytes != part.bytes => {
-                wrong.push(format!("{} has {bytes} bytes, the manifest says {}", part.path, part.bytes));
+                wrong.push(format!("{path} has {bytes} bytes, the manifest says {}", part.bytes));
             }
             Ok((_, xxh3)) if xxh3 != part.xxh3 => wrong.push(format!(
-                "{} has other bytes than were written: XXH3-128 {xxh3}, the manifest says {}",
-                part.path, part.xxh3
+                "{path} has other bytes than were written: XXH3-128 {xxh3}, the manifest says {}",
+                part.xxh3
             )),
             Ok((bytes, _)) => read += bytes,
         }
@@ -141,7 +163,7 @@ fn digest(path: &Path) -> std::io::Result<(u64, String)> {
 /// The signature names the manifest's columns.
 fn signature(job: &Subject<'_>) -> Check {
     let names: Vec<&str> = job.manifest.schema.iter().map(|(name, _)| name.as_str()).collect();
-    match fs::read_to_string(job.root.join("signature")) {
+    match fs::read_to_string(job.files.resolve(job.files.signature())) {
         Err(error) => Check::failed("signature", error.to_string()),
         Ok(text) if text == names.join(",") => Check::ok("signature", format!("names the {} columns", names.len())),
         Ok(_) => Check::failed("signature", "does not name the columns of the manifest"),

@@ -14,7 +14,7 @@ use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, Visitor};
 
 use super::Subject;
 use crate::error::{Error, Result};
-use crate::spec::{OutputFormat, Recipe};
+use crate::spec::{Compression, OutputFormat, Recipe};
 
 const BATCH_ROWS: usize = 8192;
 
@@ -28,7 +28,7 @@ pub(super) struct Found {
 
 /// How parts are read.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct PartFormat(OutputFormat);
+pub(super) struct PartFormat(OutputFormat, Compression);
 
 /// Gets batches with the columns asked for, named as in the manifest.
 pub(super) type Visit<'a> = dyn FnMut(&RecordBatch) -> Result<()> + 'a;
@@ -36,7 +36,7 @@ pub(super) type Visit<'a> = dyn FnMut(&RecordBatch) -> Result<()> + 'a;
 impl PartFormat {
     /// The format of the recipe's output.
     pub(super) fn new(recipe: &Recipe) -> Self {
-        Self(recipe.output.format)
+        Self(recipe.output.format, recipe.output.compression())
     }
 
     /// Whether a column of this type can be read back as it was.
@@ -53,14 +53,29 @@ impl PartFormat {
     ///
     /// # Errors
     /// When the part cannot be read as what the manifest says it is, and what `visit` returns.
-    pub(super) fn read(self, job: &Subject<'_>, path: &str, columns: &[usize], visit: &mut Visit<'_>) -> Result<Found> {
-        let path = job.root.join(path);
+    pub(super) fn read(
+        self,
+        job: &Subject<'_>,
+        path: &Path,
+        columns: &[usize],
+        visit: &mut Visit<'_>,
+    ) -> Result<Found> {
         match self.0 {
-            OutputFormat::Parquet => parquet(job, &path, columns, visit),
-            OutputFormat::Csv => delimited(job, &path, b',', columns, visit),
-            OutputFormat::Tsv => delimited(job, &path, b'\t', columns, visit),
-            OutputFormat::Jsonl => json_lines(job, &path, columns, visit),
+            OutputFormat::Parquet => parquet(job, path, columns, visit),
+            OutputFormat::Csv => delimited(job, &|| self.text(path), b',', columns, visit),
+            OutputFormat::Tsv => delimited(job, &|| self.text(path), b'\t', columns, visit),
+            OutputFormat::Jsonl => json_lines(job, self.text(path)?, columns, visit),
         }
+    }
+
+    /// The bytes of a part of text: its name may say nothing of how it is compressed.
+    fn text(self, path: &Path) -> Result<Box<dyn Read>> {
+        let file = File::open(path).map_err(|e| Error::io("open", path, e))?;
+        Ok(match self.1 {
+            Compression::Gzip => Box::new(flate2::read::MultiGzDecoder::new(file)),
+            Compression::Zstd => Box::new(zstd::Decoder::new(file).map_err(failed)?),
+            _ => Box::new(file),
+        })
     }
 }
 
@@ -107,18 +122,15 @@ fn difference(found: &[(String, String)], expected: &[(String, String)]) -> Opti
     (found.len() != expected.len()).then(|| format!("{} columns, the manifest says {}", found.len(), expected.len()))
 }
 
-fn decompressed(path: &Path) -> Result<Box<dyn Read>> {
-    let file = File::open(path).map_err(|e| Error::io("open", path, e))?;
-    Ok(match path.extension().and_then(|extension| extension.to_str()) {
-        Some("gz") => Box::new(flate2::read::MultiGzDecoder::new(file)),
-        Some("zst") => Box::new(zstd::Decoder::new(file).map_err(failed)?),
-        _ => Box::new(file),
-    })
-}
-
-fn delimited(job: &Subject<'_>, path: &Path, delimiter: u8, columns: &[usize], visit: &mut Visit<'_>) -> Result<Found> {
+fn delimited(
+    job: &Subject<'_>,
+    open: &dyn Fn() -> Result<Box<dyn Read>>,
+    delimiter: u8,
+    columns: &[usize],
+    visit: &mut Visit<'_>,
+) -> Result<Found> {
     let format = arrow::csv::reader::Format::default().with_header(true).with_delimiter(delimiter);
-    let (header, _) = format.infer_schema(decompressed(path)?, Some(0)).map_err(failed)?;
+    let (header, _) = format.infer_schema(open()?, Some(0)).map_err(failed)?;
     let found: Vec<_> = header.fields().iter().map(|field| (field.name().clone(), String::new())).collect();
     let expected: Vec<_> = job.manifest.schema.iter().map(|(name, _)| (name.clone(), String::new())).collect();
     let schema_error = difference(&found, &expected);
@@ -132,7 +144,7 @@ fn delimited(job: &Subject<'_>, path: &Path, delimiter: u8, columns: &[usize], v
         .with_format(format)
         .with_projection(projection)
         .with_batch_size(BATCH_ROWS)
-        .build(decompressed(path)?)
+        .build(open()?)
         .map_err(failed)?;
     let mut rows = 0;
     for batch in reader {
@@ -145,13 +157,13 @@ fn delimited(job: &Subject<'_>, path: &Path, delimiter: u8, columns: &[usize], v
     Ok(Found { rows, schema_error })
 }
 
-fn json_lines(job: &Subject<'_>, path: &Path, columns: &[usize], visit: &mut Visit<'_>) -> Result<Found> {
+fn json_lines(job: &Subject<'_>, text: Box<dyn Read>, columns: &[usize], visit: &mut Visit<'_>) -> Result<Found> {
     let names: Vec<&str> = job.manifest.schema.iter().map(|(name, _)| name.as_str()).collect();
     let field = |at: &usize| Field::new(names[*at], job.types[*at].clone(), true);
     let schema = Arc::new(Schema::new(columns.iter().map(field).collect::<Vec<_>>()));
     let mut decoder =
         arrow::json::ReaderBuilder::new(schema).with_batch_size(BATCH_ROWS).build_decoder().map_err(failed)?;
-    let mut lines = BufReader::with_capacity(1 << 20, decompressed(path)?);
+    let mut lines = BufReader::with_capacity(1 << 20, text);
     let (mut line, mut rows, mut schema_error) = (Vec::new(), 0, None);
     loop {
         line.clear();

@@ -34,7 +34,7 @@ impl<'a> Rules<'a> {
         let (keys, unique) = (Keys::new(job), Unique::new(job));
         let mut rules = Self { job, places, strata, ranks, groups, times, keys, unique, partitions: 1 };
         // Of the parts: theirs are counted before a second partition is read, so that no figure alone asks for more of them.
-        let rows: u64 = parts(job.manifest).map(|(_, part)| part.rows).sum();
+        let rows: u64 = parts(job.manifest).map(|(.., part)| part.rows).sum();
         let Self { keys, groups, unique, .. } = &mut rules;
         let mut tables: Vec<_> = [keys.hashes(), groups.hashes(), unique.hashes()].into_iter().flatten().collect();
         let count = tables.len();

@@ -236,6 +236,7 @@ fn may_leave(step: &Transform, recipe: &Recipe, class: &str, data_type: &DataTyp
         | Transform::Cast(_)
         | Transform::Concat(_)
         | Transform::RowMax(_)
+        | Transform::Coalesce(_)
         | Transform::Drop(_)
         | Transform::Keep(_) => false,
     }

@@ -47,6 +47,7 @@ fn map() -> ArrayRef {
 pub fn cases() -> Vec<Case> {
     let whole = sound().bytes();
     let footer = sound().footer().len();
+    let gzipped = crate::texts::gzip(&whole);
     let file_of = |name, bytes: &[u8], says: &[&'static str]| bad(name, "a.parquet", bytes, says);
     let not_parquet = "not a readable Parquet file";
     let changed = |at: usize, bytes: &[u8]| {
@@ -79,7 +80,9 @@ pub fn cases() -> Vec<Case> {
         file_of("an encrypted footer", &changed(whole.len() - 4, b"PARE"), &["its footer is encrypted"]),
         file_of("another magic", &changed(whole.len() - 4, b"PAR2"), &[not_parquet, "does not end in PAR1"]),
         file_of("CSV under the name of Parquet", b"x,y\n1,2\n3,4\n5,6\n", &[not_parquet]),
-        file_of("a compressed Parquet file", &crate::texts::gzip(&whole), &[not_parquet]),
+        file_of("compressed as a whole, and cut", &gzipped[..gzipped.len() / 2], &["gzip stream is cut or damaged"]),
+        file_of("text that is compressed", &crate::texts::gzip(b"x,y\n1,2\n"), &["begin with PAR1"]),
+        bad("a name that promises compression", "a.parquet.gz", whole.clone(), &["named as a gzip file"]),
         bad("Parquet under the name of CSV", "a.csv", whole.clone(), &[]),
         bad("Parquet under the name of JSON", "a.jsonl", whole.clone(), &[]),
         file_of("a list", &file(list()), &["column `x`", "is not supported"]),

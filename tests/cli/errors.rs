@@ -119,6 +119,17 @@ fn a_step_that_cannot_make_its_columns_is_refused() {
         (r#"{ op = "concat", columns = "x*", into = "y" }"#, 2, &["concat: the glob `x*` matches no column"]),
         (r#"{ op = "concat", columns = "city", into = "" }"#, 2, &["transform 1 (concat): into is empty"]),
         (r#"{ op = "row_max", columns = ["id", "city"], into = "y" }"#, 2, &["row_max into `y`", "`city` is Utf8"]),
+        (
+            r#"{ op = "coalesce", columns = ["id", "city"], into = "y" }"#,
+            2,
+            &["coalesce into `y`", "`city` is Utf8", "cast it first"],
+        ),
+        (r#"{ op = "coalesce", columns = "id", into = "" }"#, 2, &["transform 1 (coalesce): into is empty"]),
+        (
+            r#"{ op = "coalesce", columns = ["x", "y"], into = "y", if_missing = "skip" }"#,
+            2,
+            &["coalesce into `y`: no column is selected"],
+        ),
         (r#"{ op = "drop", columns = ["id", "amount", "city", "label"] }"#, 2, &["drop: no column is left"]),
         (
             r#"{ op = "drop", columns = "city" }, { op = "cast", columns = "city", to = "string" }"#,

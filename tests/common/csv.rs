@@ -46,7 +46,17 @@ pub fn names(path: &Path) -> Vec<String> {
 
 /// Every field as it is written.
 pub fn read_text(path: &Path) -> RecordBatch {
-    let (schema, _) = Format::default().with_header(true).infer_schema(bytes(path).as_slice(), Some(1)).unwrap();
+    read_text_by(path, b',')
+}
+
+/// The same, with fields between bytes other than commas.
+pub fn read_text_by(path: &Path, delimiter: u8) -> RecordBatch {
+    let bytes = bytes(path);
+    let format = Format::default().with_header(true).with_delimiter(delimiter);
+    let (schema, _) = format.infer_schema(bytes.as_slice(), Some(1)).unwrap();
     let text = |field: &Arc<Field>| Field::new(field.name(), DataType::Utf8, true);
-    read_as(path, &Arc::new(Schema::new(schema.fields().iter().map(text).collect::<Vec<_>>())))
+    let schema = Arc::new(Schema::new(schema.fields().iter().map(text).collect::<Vec<_>>()));
+    let reader = ReaderBuilder::new(Arc::clone(&schema)).with_header(true).with_delimiter(delimiter);
+    let reader = reader.build(bytes.as_slice()).unwrap();
+    concat_batches(&schema, &reader.map(Result::unwrap).collect::<Vec<_>>()).unwrap()
 }

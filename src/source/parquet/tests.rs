@@ -220,7 +220,7 @@ proptest! {
     #[test]
     fn any_file_is_read_as_the_library_reads_it(shape in shapes(), cut in (0.0..1.0f64, 0.0..1.0f64)) {
         let written = shape.write();
-        let shard = Arc::new(ParquetShard::open(&written.shard, LIMITS).unwrap());
+        let shard = Arc::new(ParquetShard::open(&written.shard, LIMITS, &std::env::temp_dir()).unwrap());
         let (found, wider) = types().swap_remove(shape.kind);
         for wanted in wider.iter().chain([&schema::plain(&found).unwrap()]) {
             let schema = schema_of(wanted);
@@ -251,7 +251,7 @@ fn few_values_come_as_codes_and_many_as_values() {
     for (distinct, dictionaries) in [(10, arrays), (2000, arrays), (100_000, 0)] {
         let file = bytes_of(&[("x", column(distinct), true)], WriterProperties::builder());
         let written = shard_of(&file);
-        let shard = Arc::new(ParquetShard::open(&written.shard, LIMITS).unwrap());
+        let shard = Arc::new(ParquetShard::open(&written.shard, LIMITS, &std::env::temp_dir()).unwrap());
         for range in shard.chunks(u64::MAX, usize::MAX) {
             let (array, found) = decoded(&range, &schema, 0).unwrap();
             assert_eq!((&array, found), (&column(distinct), dictionaries), "{distinct}");
@@ -265,7 +265,7 @@ fn a_value_of_the_dictionary_that_no_row_of_a_range_has_is_not_refused() {
     numbers[999] = i64::MAX;
     let file = bytes_of(&[("x", Arc::new(Int64Array::from(numbers)), true)], WriterProperties::builder());
     let written = shard_of(&file);
-    let shard = Arc::new(ParquetShard::open(&written.shard, LIMITS).unwrap());
+    let shard = Arc::new(ParquetShard::open(&written.shard, LIMITS, &std::env::temp_dir()).unwrap());
     let schema = schema_of(&DataType::Int32);
     let [whole] = shard.chunks(u64::MAX, usize::MAX).try_into().ok().unwrap();
     let without = RowGroupRange { rows: 999, ..whole.clone() };
@@ -280,7 +280,7 @@ fn a_value_of_the_dictionary_that_no_row_of_a_range_has_is_not_refused() {
 /// Reads every column of a file that may be damaged; how it ended.
 fn outcomes(file: &[u8], schema: &SchemaRef) -> Vec<std::result::Result<usize, String>> {
     let written = shard_of(file);
-    let shard = match ParquetShard::open(&written.shard, LIMITS) {
+    let shard = match ParquetShard::open(&written.shard, LIMITS, &std::env::temp_dir()) {
         Ok(shard) => Arc::new(shard),
         Err(e) => return vec![Err(e.to_string())],
     };

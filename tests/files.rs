@@ -1,0 +1,8 @@
+//! Where the files of an output are, and copies of them: as the recipe says, whole, and proved by `verify`.
+
+mod common;
+
+#[path = "files/patterns.rs"]
+mod patterns;
+#[path = "files/support.rs"]
+mod support;
