@@ -8,6 +8,7 @@
 //! done, which can refuse it, cut it short, or end the process.
 
 mod append;
+mod mounts;
 #[cfg(test)]
 mod tests;
 

@@ -84,6 +84,11 @@ impl Job {
         Target { disk: &engine.disk, files: &self.files, overwrite: self.overwrite }
     }
 
+    /// Where the output's files will be.
+    pub fn files(&self) -> &Files {
+        &self.files
+    }
+
     /// The recipe.
     pub fn recipe(&self) -> &Recipe {
         &self.recipe
@@ -111,10 +116,10 @@ impl Job {
             self.target(&engine).check()?;
             let started = Instant::now();
             let survey = self.survey(&engine)?;
-            let lock = self.target(&engine).lock()?;
+            let claim = self.target(&engine).claim()?;
             let (store, scanned) = self.scan_all(&engine, survey, true)?;
             let phases = vec![scan_phase(started, &scanned)];
-            self.finish(&engine, &store, lock, scanned, phases)
+            self.finish(&engine, &store, claim, scanned, phases)
         })
     }
 
@@ -147,7 +152,7 @@ impl Job {
         let mut phases = Vec::new();
         let started = Instant::now();
         let survey = self.survey(engine)?;
-        let lock = self.target(engine).lock()?;
+        let claim = self.target(engine).claim()?;
         let (store, identity) = StateStore::open_existing(&engine.disk, &self.state_path())?;
         self.check_version(&identity)?;
         let committed = self.committed(engine, &store, &survey.shards)?;
@@ -168,7 +173,7 @@ impl Job {
             return lacks(scanned.surveyed.len() - scanned.reused, scanned.surveyed.len());
         }
         phases.push(Phase { name: "scan", seconds: started.elapsed().as_secs_f64(), rows: 0, bytes: 0 });
-        self.finish(engine, &store, lock, scanned, phases)
+        self.finish(engine, &store, claim, scanned, phases)
     }
 
     /// Does `action`; should it find the files of shards in the state damaged, these are taken out of the state and it

@@ -56,6 +56,8 @@ pub struct Preview {
     pub output: Vec<OutputColumn>,
     /// The splits with their shares; the rows are the nearest whole numbers, when the input's are known.
     pub splits: Vec<(String, Option<f64>, Option<u64>)>,
+    /// Of each split where its first part will be, and copies of it.
+    pub files: Vec<Vec<String>>,
     /// Readings of the input: what for, and of how many columns.
     pub readings: Vec<(&'static str, usize)>,
     /// The memory that the run needs.
@@ -227,6 +229,10 @@ impl Job {
             steps,
             memory: memory(recipe, &engine, columns, &output, &splits, rows, bytes),
             output,
+            files: {
+                let first = |at| std::iter::once(self.files().part(at, 0)).chain(self.files().copies(at, 0)).collect();
+                (0..splits.len()).map(first).collect()
+            },
             splits,
             readings: readings(recipe, &schema, &collect)?,
             state: self.find_state()?,

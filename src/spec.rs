@@ -282,6 +282,9 @@ pub struct Output {
     /// Where the metadata are.
     #[serde(skip_serializing_if = "is_metadata")]
     pub metadata_file: String,
+    /// How what is complete gets to its place.
+    #[serde(skip_serializing_if = "Publish::is_rename")]
+    pub publish: Publish,
 }
 
 fn is_signature(path: &str) -> bool {
@@ -309,6 +312,7 @@ impl Default for Output {
             files: BTreeMap::new(),
             signature_file: SIGNATURE.into(),
             metadata_file: METADATA.into(),
+            publish: Publish::Rename,
         }
     }
 }
@@ -388,6 +392,24 @@ pub enum MetadataFormat {
     Mods,
     /// No metadata file.
     None,
+}
+
+/// `output.publish`
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Publish {
+    /// The output is a directory that is renamed as a whole.
+    #[default]
+    Rename,
+    /// Every file is renamed within its directory, which may be there beforehand and may be a mount point.
+    InPlace,
+}
+
+impl Publish {
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands over references")]
+    fn is_rename(&self) -> bool {
+        *self == Self::Rename
+    }
 }
 
 /// `[run]`

@@ -25,6 +25,7 @@ fn documents() -> Vec<(PathBuf, String)> {
         "benches/README.md",
         "examples/flights/README.md",
         "examples/names3risk/README.md",
+        "examples/sagemaker/README.md",
     ];
     let mut paths: Vec<PathBuf> = named.iter().map(|name| root().join(name)).collect();
     let docs = fs::read_dir(root().join("docs")).unwrap().map(|entry| entry.unwrap().path());

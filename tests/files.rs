@@ -2,6 +2,8 @@
 
 mod common;
 
+#[path = "files/in_place.rs"]
+mod in_place;
 #[path = "files/patterns.rs"]
 mod patterns;
 #[path = "files/support.rs"]

@@ -61,14 +61,15 @@ fn text(preview: &Preview) -> String {
         lines.extend([String::new(), table(["step", "op", "columns", ""], 2..3, rows)]);
     }
     lines.extend([String::new(), columns(preview), String::new()]);
-    let splits = preview.splits.iter().map(|(name, share, rows)| {
+    let splits = preview.splits.iter().zip(&preview.files).map(|((name, share, rows), files)| {
         vec![
             name.clone(),
             share.map_or_else(|| "by the data".to_string(), |share| format!("{:.2}%", share * 100.0)),
             rows.map_or_else(String::new, |rows| format!("~{}", count(rows))),
+            files.join(", "),
         ]
     });
-    lines.push(table(["split", "share", "rows"], 1..3, splits));
+    lines.push(table(["split", "share", "rows", "first file"], 1..3, splits));
     lines.push(String::new());
     let reading = |(what, columns): &(&str, usize)| format!("{what} ({} columns)", count(*columns as u64));
     let readings: Vec<String> = preview.readings.iter().map(reading).collect();

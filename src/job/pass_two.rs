@@ -1,6 +1,7 @@
 //! From the results of pass one to the published output: the plan is frozen, the parts are written, all is put in place.
 
 use std::collections::VecDeque;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -19,13 +20,13 @@ use crate::remaining::Remaining;
 use crate::sink::manifest::Manifest;
 use crate::sink::parts::Destination;
 use crate::sink::space;
+use crate::sink::staging::Claim;
 use crate::sink::{SealedPart, Staging, metadata};
 use crate::source::parquet::ParquetShard;
 use crate::source::{Chunk, Opened, Shard, SourceOptions};
-use crate::spec::files::{MANIFEST, SUCCESS};
+use crate::spec::files::MANIFEST;
 use crate::spec::{MetadataFormat, Mode};
 use crate::split::Marks;
-use crate::store::lock::Lock;
 use crate::store::{LedgerReader, PartRecord, StateStore};
 use crate::windows::Windows;
 use crate::write::{self, ShardRows};
@@ -36,7 +37,7 @@ impl Job {
         &self,
         engine: &Engine<'_>,
         store: &StateStore,
-        lock: Lock,
+        claim: Claim,
         mut scanned: Scanned,
         mut phases: Vec<Phase>,
     ) -> Result<Report> {
@@ -57,13 +58,10 @@ impl Job {
         });
         let planned = plan.parts(&self.files);
         let recorded = recorded_parts(store, &planned);
-        let begin = || Staging::begin(self.target(engine), lock, &recorded, &|| engine.go_on());
+        let begin = || Staging::begin(self.target(engine), claim, &recorded, &|| engine.go_on());
         let (staging, intact) = engine.pool.install(begin)?;
         let remaining = remaining(&plan, &planned, &intact);
-        let copied = planned.iter().map(|part| part.rows * part.copies.len() as u64);
-        let rows = remaining.parts().iter().map(|part| part.rows).chain(copied).sum();
-        let note = space::check(staging.path(), space::estimate(&plan, &self.recipe, rows))?;
-        note.iter().for_each(|note| engine.observer.event(Event::Note(note)));
+        self.check_space(engine, &plan, remaining.parts(), &planned, &staging)?;
         let mut kept = std::mem::take(&mut scanned.kept);
         if self.recipe.run.mode == Mode::Auto && engine.budget.free() < write::needed_bytes(engine, &plan, &self.recipe)
         {
@@ -97,8 +95,31 @@ impl Job {
         phases.push(Phase { name: "publish", seconds: started.elapsed().as_secs_f64(), rows: 0, bytes: 0 });
         let mut report = self.report(&scanned, phases);
         report.kept_parts = intact.len();
-        report.fill(&plan, self.files.root(), &planned.iter().map(|part| part.split).collect::<Vec<_>>());
+        report.fill(
+            &plan,
+            Path::new(&self.recipe.output.path),
+            &planned.iter().map(|part| part.split).collect::<Vec<_>>(),
+        );
         Ok(report)
+    }
+
+    /// Asks whether there is room for what is left to be written: parts, and all copies.
+    fn check_space(
+        &self,
+        engine: &Engine<'_>,
+        plan: &Plan,
+        left: &[PlannedPart],
+        planned: &[PlannedPart],
+        staging: &Staging,
+    ) -> Result<()> {
+        let copies = planned.iter().flat_map(|part| part.copies.iter().map(|path| (path, part.rows)));
+        let files = left.iter().map(|part| (&part.path, part.rows)).chain(copies);
+        let files = files.map(|(path, rows)| (staging.staged(path), rows));
+        for (directory, rows) in space::by_file_system(&engine.disk, files)? {
+            let note = space::check(&directory, space::estimate(plan, &self.recipe, rows))?;
+            note.iter().for_each(|note| engine.observer.event(Event::Note(note)));
+        }
+        Ok(())
     }
 
     pub(super) fn freeze(
@@ -231,7 +252,6 @@ impl Job {
             MetadataFormat::None => {}
         }
         staging.write(MANIFEST, &pretty(&manifest)?)?;
-        staging.write(SUCCESS, b"")?;
         staging.publish()
     }
 }

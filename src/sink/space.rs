@@ -1,11 +1,13 @@
 //! Whether the output's file system has room for it, asked before anything is written. Only an estimate: what surely does
 //! not fit is refused, what may not fit is said.
 
+use std::collections::BTreeMap;
 use std::io::{self, ErrorKind};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use arrow::datatypes::DataType;
 
+use crate::disk::Disk;
 use crate::error::{Error, Result};
 use crate::facts::ColumnFacts;
 use crate::plan::Plan;
@@ -40,6 +42,23 @@ pub fn estimate(plan: &Plan, recipe: &Recipe, rows: u64) -> u64 {
 /// Bits of a code that tells the column's values apart.
 fn code_bits(facts: &ColumnFacts) -> u64 {
     u64::from(64 - facts.distinct.saturating_sub(1).leading_zeros())
+}
+
+/// The rows of all these files by file system, which is named by a directory of the files in it.
+///
+/// # Errors
+/// [`Error::Io`].
+pub fn by_file_system(disk: &Disk, files: impl Iterator<Item = (PathBuf, u64)>) -> Result<Vec<(PathBuf, u64)>> {
+    let mut directories: BTreeMap<PathBuf, u64> = BTreeMap::new();
+    for (file, rows) in files {
+        let directory = file.parent().map_or_else(PathBuf::new, Path::to_path_buf);
+        *directories.entry(directory).or_default() += rows;
+    }
+    let mut found: BTreeMap<u64, (PathBuf, u64)> = BTreeMap::new();
+    for (directory, rows) in directories {
+        found.entry(disk.device(&directory)?).or_insert((directory, 0)).1 += rows;
+    }
+    Ok(found.into_values().collect())
 }
 
 /// Looks at the free space of the file system that `directory` is in; returns what a person should know.

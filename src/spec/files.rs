@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 use std::path::{Component, Path, PathBuf};
 
-use super::{Compression, Layout, MetadataFormat, OneOrMany, OutputFormat, Recipe};
+use super::{Compression, Layout, MetadataFormat, OneOrMany, OutputFormat, Publish, Recipe};
 use crate::error::{Error, Result, did_you_mean};
 
 /// Written last: with it, an output is whole.
@@ -25,6 +25,7 @@ const DIGITS: usize = 5;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Files {
     root: PathBuf,
+    publish: Publish,
     names: Vec<String>,
     /// For each split where its parts are, and then where copies of them are.
     splits: Vec<Vec<Pattern>>,
@@ -55,11 +56,12 @@ impl Files {
             ));
         }
         let splits = names.iter().map(|name| patterns(recipe, name)).collect::<Result<_>>()?;
-        check_path("output.signature_file", &output.signature_file)?;
-        check_path("output.metadata_file", &output.metadata_file)?;
+        check_path("output.signature_file", &output.signature_file, output.publish)?;
+        check_path("output.metadata_file", &output.metadata_file, output.publish)?;
         let metadata = (output.metadata != MetadataFormat::None).then(|| output.metadata_file.clone());
-        let (root, signature) = (PathBuf::from(&output.path), output.signature_file.clone());
-        let files = Self { root, names, splits, signature, metadata };
+        let (publish, signature) = (output.publish, output.signature_file.clone());
+        let files = Self { root: PathBuf::new(), publish, names, splits, signature, metadata };
+        let files = files.at(Path::new(&output.path));
         files.check_distinct()?;
         Ok(files)
     }
@@ -67,13 +69,20 @@ impl Files {
     /// The same files below another directory.
     #[must_use]
     pub fn at(mut self, root: &Path) -> Self {
-        self.root = root.to_path_buf();
+        // A path that leads out and in again, or an absolute one, is known for the file that it is.
+        let absolute = || std::path::absolute(root).ok().filter(|_| self.publish == Publish::InPlace);
+        self.root = absolute().unwrap_or_else(|| root.to_path_buf());
         self
     }
 
     /// The directory of the output.
     pub fn root(&self) -> &Path {
         &self.root
+    }
+
+    /// How they get to their places.
+    pub fn publish(&self) -> Publish {
+        self.publish
     }
 
     /// Where a part of the split at a position is.
@@ -113,21 +122,22 @@ impl Files {
         parts.chain(others).chain(self.metadata.clone())
     }
 
-    /// The directories that have files of the output in them, relative to the output's or absolute; its own is empty.
-    pub fn directories(&self) -> BTreeSet<String> {
-        self.paths().map(|path| path.rsplit_once('/').map_or_else(String::new, |(dir, _)| dir.to_string())).collect()
+    /// The directories in the file system that have files of the output in them.
+    pub fn directories(&self) -> BTreeSet<PathBuf> {
+        let directory = |path: String| self.resolve(&path).parent().map_or_else(PathBuf::new, Path::to_path_buf);
+        self.paths().map(directory).collect()
     }
 
     /// No two files have one name, and none has the name of a directory of another.
     fn check_distinct(&self) -> Result<()> {
-        let root = std::path::absolute(&self.root).unwrap_or_else(|_| self.root.clone());
-        let literal = |key: &str, path: &str| Place::new(key.into(), &root, &Pattern::literal(path));
+        let root = &self.root;
+        let literal = |key: &str, path: &str| Place::new(key.into(), root, &Pattern::literal(path));
         let mut places = vec![literal("output.signature_file", &self.signature)];
         places.extend(self.metadata.iter().map(|path| literal("output.metadata_file", path)));
         places.extend([SUCCESS, MANIFEST, SKIPPED].map(|name| literal(name, name)));
         for (name, patterns) in self.names.iter().zip(&self.splits) {
             let key = || format!("output.files.{name}");
-            places.extend(patterns.iter().map(|pattern| Place::new(key(), &root, pattern)));
+            places.extend(patterns.iter().map(|pattern| Place::new(key(), root, pattern)));
         }
         for (at, one) in places.iter().enumerate() {
             if let Some(other) = places[..at].iter().find(|other| other.meets(one)) {
@@ -231,7 +241,7 @@ fn patterns(recipe: &Recipe, split: &str) -> Result<Vec<Pattern>> {
         .iter()
         .map(|text| {
             let pattern = read(&key, text, split, &extension)?;
-            check_path(&key, &pattern.path(0))?;
+            check_path(&key, &pattern.path(0), recipe.output.publish)?;
             match (&pattern.after, layout) {
                 (None, Layout::Shards) => refuse(format!(
                     "{key} = {text:?}: with output.layout = \"shards\" it needs {{part}} in the file name"
@@ -280,7 +290,7 @@ fn push(pattern: &mut Pattern, text: &str) {
 }
 
 /// Whether a file may be there.
-fn check_path(key: &str, path: &str) -> Result<()> {
+fn check_path(key: &str, path: &str, publish: Publish) -> Result<()> {
     let wrong = |why: &str| refuse(format!("{key}: {path:?} {why}"));
     if path.is_empty() {
         return wrong("is empty; write the path of a file");
@@ -292,8 +302,8 @@ fn check_path(key: &str, path: &str) -> Result<()> {
         return wrong("has a control character");
     }
     let inner = inner(path);
-    if inner.len() != path.len() {
-        return wrong("leads out of the output");
+    if inner.len() != path.len() && publish != Publish::InPlace {
+        return wrong("leads out of the output, which can be with output.publish = \"in_place\" only");
     }
     for name in inner.split('/') {
         match name {
@@ -329,7 +339,6 @@ fn join(root: &Path, path: &str) -> PathBuf {
         match directory.components().next_back() {
             Some(Component::Normal(_)) => drop(directory.pop()),
             Some(Component::RootDir | Component::Prefix(_)) => {}
-            Some(Component::CurDir) if directory.as_os_str() == "." => directory = PathBuf::from(".."),
             Some(Component::CurDir | Component::ParentDir) | None => directory.push(".."),
         }
     }

@@ -10,8 +10,8 @@ use xxhash_rust::xxh3::Xxh3;
 use super::{Check, Subject, parts};
 use crate::error::{Error, Result};
 use crate::sink::SealedPart;
-use crate::spec::Layout;
 use crate::spec::files::{MANIFEST, SKIPPED, SUCCESS};
+use crate::spec::{Layout, Publish};
 
 const BUFFER_BYTES: usize = 1 << 20;
 
@@ -36,9 +36,12 @@ fn success(job: &Subject<'_>) -> Check {
 /// Every part and every copy is there, and nothing else is within the output.
 fn listing(job: &Subject<'_>) -> Result<Check> {
     let mut found = BTreeSet::new();
-    for entry in walkdir::WalkDir::new(job.root).sort_by_file_name() {
+    let walk = walkdir::WalkDir::new(job.files.root()).sort_by_file_name().into_iter();
+    for entry in
+        walk.filter_entry(|entry| entry.depth() == 0 || !may_be_there(job, &entry.file_name().to_string_lossy()))
+    {
         let entry = entry.map_err(|e| Error::io("list", job.root, e.into()))?;
-        if !entry.file_type().is_dir() {
+        if entry.depth() > 0 && !entry.file_type().is_dir() {
             found.insert(entry.into_path());
         }
     }
@@ -60,10 +63,16 @@ fn listing(job: &Subject<'_>) -> Result<Check> {
     let extra = found.iter().filter(|path| !expected.contains(*path));
     wrong.extend(extra.map(|path| {
         let names: Vec<_> =
-            path.strip_prefix(job.root).unwrap_or(path).iter().map(|name| name.to_string_lossy()).collect();
+            path.strip_prefix(job.files.root()).unwrap_or(path).iter().map(|name| name.to_string_lossy()).collect();
         format!("{} is not in the manifest", names.join("/"))
     }));
     Ok(Check::unless("files", &wrong, figures))
+}
+
+/// Whether something of this name may have been in the output's directory before.
+fn may_be_there(job: &Subject<'_>, name: &str) -> bool {
+    job.recipe.output.publish == Publish::InPlace
+        && (name == "lost+found" || (name.starts_with('.') && !name.starts_with(".twopass-")))
 }
 
 /// Every part and every copy: its path, where it is, unless that is out of bounds, and the part.

@@ -14,7 +14,7 @@ const PASSED_OVER: [(&str, &str, &str); 4] = [
     ("Look", "out.state/plan", "it was frozen again all the same, and is saved again"),
     ("Read", "out.state/plan", "likewise"),
     ("Look", ".parquet", "a sealed part that cannot be read is written again"),
-    ("RemoveFile", ".out.twopass-lock", "nobody holds it any more, and the next job takes the file that is left"),
+    ("RemoveFile", "twopass-lock", "nobody holds it any more, and the next job takes the file that is left"),
 ];
 
 #[test]
@@ -45,6 +45,16 @@ fn an_error_at_any_operation_ends_a_job_that_splits_groups_and_the_next_goes_on(
 #[test]
 fn an_error_at_any_operation_ends_a_job_that_is_fitted_on_train_and_the_next_goes_on() {
     errors(Scenario::OnTrain);
+}
+
+#[test]
+fn an_error_at_any_operation_ends_a_job_that_publishes_in_place_and_the_next_goes_on() {
+    errors(Scenario::InPlace);
+}
+
+#[test]
+fn an_error_at_any_operation_ends_a_job_that_replaces_an_output_in_place_and_the_next_goes_on() {
+    errors(Scenario::InPlaceOver);
 }
 
 fn errors(scenario: Scenario) {

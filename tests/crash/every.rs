@@ -118,6 +118,11 @@ fn killed_at_any_operation_a_job_from_a_complete_state_goes_on() {
     deaths(Scenario::Again, 1);
 }
 
+#[test]
+fn killed_at_any_operation_a_job_that_replaces_an_output_in_place_goes_on() {
+    deaths(Scenario::InPlaceOver, 1);
+}
+
 /// Most of what these do to a disk the others do as well.
 const SOME: usize = 4;
 
@@ -144,4 +149,9 @@ fn a_disk_that_only_looks_changes_nothing() {
         again.run(Disk::default()).unwrap();
         assert_eq!(again.output(), place.output());
     }
+}
+
+#[test]
+fn killed_at_any_fourth_operation_a_job_that_publishes_in_place_goes_on() {
+    deaths(Scenario::InPlace, SOME);
 }

@@ -210,8 +210,13 @@ impl Model {
                 }
             }
             Traced::Rename(from, to) => {
-                assert_eq!(Path::new(from).parent(), Path::new(to).parent(), "no rename leaves its directory");
                 let node = self.find(Path::new(from)).unwrap();
+                if Path::new(from).parent() != Path::new(to).parent() {
+                    // Less than disks promise: it may be lost in one of the two directories alone.
+                    self.change(to, |name| Change::Set(name, node));
+                    self.change(from, Change::Remove);
+                    return;
+                }
                 self.change(from, |name| Change::Rename(name, name_of(to), node));
             }
             Traced::Exchange(one, other) => self.change(one, |name| Change::Exchange(name, name_of(other))),

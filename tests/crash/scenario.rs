@@ -33,10 +33,22 @@ pub enum Scenario {
     Grouped,
     /// Nothing: transforms are fitted on the rows of train, which takes one more reading.
     OnTrain,
+    /// The directories of the output, which are published into and stay.
+    InPlace,
+    /// An output in such directories, of another input and format, that is replaced.
+    InPlaceOver,
 }
 
-pub const SCENARIOS: [Scenario; 6] =
-    [Scenario::Fresh, Scenario::Changed, Scenario::OtherRecipe, Scenario::Again, Scenario::Grouped, Scenario::OnTrain];
+pub const SCENARIOS: [Scenario; 8] = [
+    Scenario::Fresh,
+    Scenario::Changed,
+    Scenario::OtherRecipe,
+    Scenario::Again,
+    Scenario::Grouped,
+    Scenario::OnTrain,
+    Scenario::InPlace,
+    Scenario::InPlaceOver,
+];
 
 /// Every file below a directory, by relative path; a directory is its path and a slash.
 pub type Tree = BTreeMap<String, Vec<u8>>;
@@ -73,6 +85,19 @@ impl World {
             match scenario {
                 Scenario::Fresh | Scenario::Again | Scenario::Grouped | Scenario::OnTrain => {}
                 Scenario::Changed => before.run_recipe(before.recipe("before", "parquet")).unwrap(),
+                Scenario::InPlace => {
+                    for directory in ["out/lost+found", "val"] {
+                        fs::create_dir_all(template.join(directory)).unwrap();
+                    }
+                    fs::write(template.join("out/.hidden"), "theirs").unwrap();
+                }
+                Scenario::InPlaceOver => {
+                    let mut recipe = before.recipe("before", "csv");
+                    publish_in_place(&mut recipe);
+                    // A file of this output is not one of the next.
+                    recipe["output"]["metadata_file"] = json!("../val/metadata");
+                    before.run_recipe(recipe).unwrap();
+                }
                 Scenario::OtherRecipe => {
                     let mut recipe = before.recipe("before", "parquet");
                     recipe["transform"] = json!([]);
@@ -116,8 +141,19 @@ impl Scenario {
             Self::Again => "again",
             Self::Grouped => "grouped",
             Self::OnTrain => "on-train",
+            Self::InPlace => "in-place",
+            Self::InPlaceOver => "in-place-over",
         }
     }
+}
+
+/// Files in three directories beside each other, some of them twice.
+fn publish_in_place(recipe: &mut Value) {
+    let output = recipe["output"].as_object_mut().unwrap();
+    output.insert("publish".into(), json!("in_place"));
+    output.insert("signature_file".into(), json!("../names/signature"));
+    let test = ["test/part-{part}.{ext}", "../copies/part-{part}.{ext}"];
+    output.insert("files".into(), json!({ "test": test, "val": "../val/part-{part}.{ext}" }));
 }
 
 /// A process that was forked off and is not yet another program holds all locks of this one: no job runs meanwhile.
@@ -170,8 +206,9 @@ impl Place {
                 recipe["dedupe"] = json!({ "key": ["amount", "label"], "order_by": "id", "keep": "last" });
             }
             Scenario::OnTrain => recipe["fit"] = json!({ "rows": "train" }),
+            Scenario::InPlace | Scenario::InPlaceOver => publish_in_place(&mut recipe),
         }
-        job(&recipe).overwriting(self.scenario == Scenario::Changed)
+        job(&recipe).overwriting(matches!(self.scenario, Scenario::Changed | Scenario::InPlaceOver))
     }
 
     pub fn run(&self, disk: Disk) -> Result<Report> {
@@ -179,27 +216,45 @@ impl Place {
         self.job().on_disk(disk).run(&Silent)
     }
 
+    fn is_in_place(&self) -> bool {
+        matches!(self.scenario, Scenario::InPlace | Scenario::InPlaceOver)
+    }
+
     /// The output as it is now, if there is one; the path of the place is taken out of the manifest.
     pub fn output(&self) -> Option<Tree> {
-        let mut tree = tree(&self.path.join("out"))?;
-        if let Some(manifest) = tree.get_mut("_manifest.json") {
-            let text = String::from_utf8(std::mem::take(manifest)).unwrap();
-            let parsed: Value = serde_json::from_str(&text).unwrap();
-            let place = parsed["recipe"]["output"]["path"].as_str().unwrap();
-            *manifest = text.replace(place, "OUT").into_bytes();
+        if self.is_in_place() {
+            return Some(self.visible()).filter(|files| files.contains_key("out/_SUCCESS"));
         }
+        let mut tree = tree(&self.path.join("out"))?;
+        forget_place(tree.get_mut("_manifest.json"));
         Some(tree)
+    }
+
+    /// What readers see of an output that is published in place: whole or not, its files have final names.
+    fn visible(&self) -> Tree {
+        let mut files = tree(&self.path).unwrap();
+        let is_hidden = |name: &str| name.split('/').any(|name| name.starts_with('.'));
+        files.retain(|name, _| !name.starts_with("out.state") && !name.ends_with('/') && !is_hidden(name));
+        forget_place(files.get_mut("out/_manifest.json"));
+        files
     }
 
     /// Whether what is published is whole: nothing, what was there before, or the job's output.
     pub fn assert_whole(&self, world: &World, what: &str) {
+        let before =
+            Self { path: world.root.path().join(self.scenario.name()), ..Self::existing(&self.path, self.scenario) };
         let Some(output) = self.output() else {
             // Only a job that replaces an output has one all the time.
             assert!(self.scenario != Scenario::Changed, "{what}: the old output is gone");
+            if self.is_in_place() {
+                let (expected, before) = (world.expected(self.scenario), before.visible());
+                for (name, bytes) in self.visible() {
+                    let is_whole = [expected, &before].iter().any(|files| files.get(&name) == Some(&bytes));
+                    assert!(is_whole, "{what}: half of {name} is visible");
+                }
+            }
             return;
         };
-        let before =
-            Self { path: world.root.path().join(self.scenario.name()), ..Self::existing(&self.path, self.scenario) };
         let whole = output == *world.expected(self.scenario) || before.output().is_some_and(|before| before == output);
         assert!(whole, "{what}: half an output is visible: {:?}", output.keys());
     }
@@ -242,6 +297,15 @@ impl Place {
     pub fn remove(self) {
         fs::remove_dir_all(&self.path).unwrap();
     }
+}
+
+/// Takes the output's path out of a manifest.
+fn forget_place(manifest: Option<&mut Vec<u8>>) {
+    let Some(manifest) = manifest else { return };
+    let text = String::from_utf8(std::mem::take(manifest)).unwrap();
+    let parsed: Value = serde_json::from_str(&text).unwrap();
+    let place = parsed["recipe"]["output"]["path"].as_str().unwrap();
+    *manifest = text.replace(place, "OUT").into_bytes();
 }
 
 /// Eleven rows a shard, in row groups of four.

@@ -5,7 +5,6 @@ use std::fs;
 use serde_json::json;
 use twopass::observe::Pass;
 use twopass::remaining::Remaining;
-use twopass::spec::files::Files;
 use twopass::split::DROPPED;
 
 use crate::common::table::{write_shard, write_shards};
@@ -122,7 +121,7 @@ fn shards_whose_rows_are_all_in_kept_parts_are_not_needed() {
     });
     run(&recipe);
     let plan = plan(&place.path("out"));
-    let parts = plan.parts(&Files::of(job(&recipe).recipe()).unwrap());
+    let parts = plan.parts(job(&recipe).files());
     assert_eq!(parts.iter().map(|part| part.rows).collect::<Vec<_>>(), [150, 150, 100]);
     let needs = |kept: [bool; 3]| {
         let remaining = Remaining::new(&plan, &parts, &kept);

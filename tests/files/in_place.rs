@@ -1,0 +1,358 @@
+//! `output.publish = "in_place"`: into directories that are there, stay, and may be file systems of their own.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io;
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+use std::process::Command;
+use std::sync::{Arc, Mutex};
+
+use serde_json::{Value, json};
+use twopass::disk::{Action, Disk};
+use twopass::error::Error;
+use twopass::observe::Silent;
+
+use super::common::{Place, chain, job, run, try_run};
+use super::support::{failed, input, recipe, refusal, tree};
+
+const CUTOFF: &str = "2024-06-01";
+
+/// A layout of a pipeline's: what is to be written, by time or not, and the root of each directory with files.
+struct Layout {
+    name: &'static str,
+    cutoff: Option<&'static str>,
+    output: Value,
+    roots: &'static [&'static str],
+    files: &'static [&'static str],
+}
+
+fn layouts() -> Vec<Layout> {
+    let beside = json!({ "signature_file": "../signature/signature", "metadata_file": "../metadata/metadata" });
+    let with = |mut output: Value, more: &Value| {
+        output["publish"] = json!("in_place");
+        output.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        output
+    };
+    vec![
+        Layout {
+            name: "parts of another extension",
+            cutoff: None,
+            output: with(json!({ "format": "jsonl", "files": { "data": "part-{part}.json" } }), &beside),
+            roots: &["p/data", "p/signature", "p/metadata"],
+            files: &["data/part-00000.json", "data/part-00004.json", "signature/signature", "metadata/metadata"],
+        },
+        Layout {
+            name: "one numbered part",
+            cutoff: None,
+            output: with(json!({ "layout": "single", "files": { "data": "part-00000.{ext}" } }), &beside),
+            roots: &["p/data", "p/signature", "p/metadata"],
+            files: &["data/part-00000.csv", "signature/signature", "metadata/metadata"],
+        },
+        Layout {
+            name: "a single file and its copy",
+            cutoff: Some(CUTOFF),
+            output: with(
+                json!({
+                    "layout": "single",
+                    "files": { "oot": ["test/test_processed_data.{ext}", "../oot_data/oot_data.{ext}"] },
+                }),
+                &json!({}),
+            ),
+            roots: &["p/data", "p/oot_data"],
+            files: &[
+                "data/train/train_processed_data.csv",
+                "data/test/test_processed_data.csv",
+                "oot_data/oot_data.csv",
+            ],
+        },
+        Layout {
+            name: "parts and their copies",
+            cutoff: Some(CUTOFF),
+            output: with(
+                json!({ "files": { "oot": ["oot/part-{part}.{ext}", "../oot_data/part-{part}.{ext}"] } }),
+                &json!({}),
+            ),
+            roots: &["p/data", "p/oot_data"],
+            files: &["data/train/part-00000.csv", "data/oot/part-00001.csv", "oot_data/part-00001.csv"],
+        },
+    ]
+}
+
+/// What a layout's job writes where nothing is beforehand; paths from the parent of the output.
+fn alone(layout: &Layout) -> BTreeMap<String, Vec<u8>> {
+    let place = Place::in_memory();
+    input(&place);
+    run(&recipe(&place, "p/data", layout.cutoff, &layout.output));
+    files_of(&place)
+}
+
+/// All files below `p`; the place is taken out of the manifest.
+fn files_of(place: &Place) -> BTreeMap<String, Vec<u8>> {
+    let mut tree = tree(&place.path("p"), &[]);
+    if let Some(manifest) = tree.get_mut("data/_manifest.json") {
+        *manifest = String::from_utf8(manifest.clone()).unwrap().replace(&place.text(""), "").into_bytes();
+    }
+    tree
+}
+
+#[test]
+fn directories_that_are_there_stay_and_get_the_files() {
+    for layout in layouts() {
+        let name = layout.name;
+        let expected = alone(&layout);
+        layout.files.iter().for_each(|file| assert!(expected.contains_key(*file), "{name}: {file} is not there"));
+        let place = Place::in_memory();
+        input(&place);
+        for root in layout.roots {
+            fs::create_dir_all(place.path(root).join("lost+found")).unwrap();
+            fs::create_dir_all(place.path(root).join("empty")).unwrap();
+            fs::write(place.path(root).join(".hidden"), "theirs").unwrap();
+        }
+        let before: Vec<u64> = layout.roots.iter().map(|root| inode(&place.path(root))).collect();
+        let recipe = recipe(&place, "p/data", layout.cutoff, &layout.output);
+        run(&recipe);
+        let after: Vec<u64> = layout.roots.iter().map(|root| inode(&place.path(root))).collect();
+        assert_eq!(before, after, "{name}: a directory was replaced");
+        let mut found = files_of(&place);
+        for root in layout.roots {
+            let hidden = found.remove(&format!("{}/.hidden", root.trim_start_matches("p/")));
+            assert_eq!(hidden.as_deref(), Some(&b"theirs"[..]), "{name}: {root}");
+        }
+        assert!(found == expected, "{name}: {:?}", found.keys());
+        assert_eq!(failed(&place.path("p/data")), [], "{name}");
+        assert_eq!(expected["data/_SUCCESS"], b"", "{name}");
+
+        // The same place again is an output that is there, and whole.
+        let Err(Error::Conflict(message)) = try_run(&recipe) else { panic!("{name}: published over an output") };
+        assert!(message.contains("exists and is not empty"), "{name}: {message}");
+        job(&recipe).overwriting(true).run(&Silent).unwrap_or_else(|e| panic!("{name}: {}", chain(&e)));
+        let mut again = files_of(&place);
+        again.retain(|path, _| !path.ends_with("/.hidden"));
+        assert!(again == expected, "{name}: {:?}", again.keys());
+    }
+}
+
+fn inode(path: &Path) -> u64 {
+    fs::metadata(path).unwrap().ino()
+}
+
+#[test]
+fn the_bytes_are_those_that_a_rename_publishes() {
+    let place = Place::in_memory();
+    input(&place);
+    run(&recipe(&place, "p/renamed", Some(CUTOFF), &json!({})));
+    let fingerprint = |name: &str| super::common::manifest(&place.path(name))["fingerprint"].clone();
+    run(&recipe(&place, "p/data", Some(CUTOFF), &json!({ "publish": "in_place" })));
+    let except = ["_manifest.json"];
+    assert_eq!(tree(&place.path("p/renamed"), &except), tree(&place.path("p/data"), &except));
+    assert_eq!(fingerprint("p/renamed"), fingerprint("p/data"));
+}
+
+#[test]
+fn no_file_leaves_its_directory_and_success_is_the_last_to_come() {
+    for layout in layouts() {
+        let name = layout.name;
+        let place = Place::in_memory();
+        input(&place);
+        let actions = Arc::new(Mutex::new(Vec::new()));
+        let shared = Arc::clone(&actions);
+        let staging = Path::new(".twopass-staging");
+        let watch = move |operation: &twopass::disk::Operation<'_>| {
+            let home = |path: &Path| {
+                let directory = path.parent().unwrap();
+                if directory.ends_with(staging) { directory.parent().unwrap().to_path_buf() } else { directory.into() }
+            };
+            let to = operation.to.unwrap_or(operation.path);
+            let is_output = to.to_str().unwrap().contains("/p/");
+            if matches!(operation.action, Action::Rename | Action::Exchange) && is_output {
+                // What another file system would say.
+                if operation.action == Action::Exchange || home(operation.path) != home(to) {
+                    return Err(io::Error::from_raw_os_error(18));
+                }
+                shared.lock().unwrap().push(to.to_path_buf());
+            }
+            if matches!(operation.action, Action::Create | Action::CreateDir) && is_output {
+                let allowed = to.to_str().unwrap();
+                let staged = allowed.contains("/.twopass-staging") || operation.action == Action::CreateDir;
+                let own = allowed.ends_with("/._SUCCESS.tmp") || allowed.ends_with("/._manifest.json.tmp");
+                assert!(staged || own, "{allowed} is made under a name that readers see");
+            }
+            Ok(usize::MAX)
+        };
+        let recipe = recipe(&place, "p/data", layout.cutoff, &layout.output);
+        job(&recipe).on_disk(Disk::watched(watch)).run(&Silent).unwrap_or_else(|e| panic!("{name}: {}", chain(&e)));
+        let renamed = actions.lock().unwrap();
+        assert!(renamed.last().unwrap().ends_with("data/_SUCCESS"), "{name}");
+        assert!(renamed[renamed.len() - 2].ends_with("data/_manifest.json"), "{name}");
+    }
+}
+
+#[test]
+fn what_is_not_ours_is_left_alone() {
+    let layout = &layouts()[3];
+    for (file, overwrite, says) in [
+        ("p/oot_data/theirs", false, "exists and is not empty: it has theirs"),
+        ("p/data/theirs", false, "exists and is not empty: it has theirs"),
+        ("p/data/theirs", true, "was not written by twopass"),
+        ("p/oot_data/theirs", true, "is not of the output to be replaced"),
+        ("p/data/_SUCCESS", false, "exists and is not empty"),
+        ("p/data/_manifest.json", true, "cannot be read"),
+    ] {
+        let place = Place::in_memory();
+        // Refused before the input is looked at, for there is none.
+        fs::create_dir_all(place.path(file).parent().unwrap()).unwrap();
+        fs::write(place.path(file), "not ours").unwrap();
+        let recipe = recipe(&place, "p/data", layout.cutoff, &layout.output);
+        match job(&recipe).overwriting(overwrite).run(&Silent) {
+            Err(Error::Conflict(message)) => assert!(message.contains(says), "{file}: {message}"),
+            other => panic!("{file}: {:?}", other.map(|report| report.rows)),
+        }
+        assert_eq!(tree(&place.path("p"), &[]).len(), 1, "{file}");
+        assert_eq!(fs::read(place.path(file)).unwrap(), b"not ours", "{file}");
+    }
+}
+
+#[test]
+fn what_replaces_an_output_takes_exactly_that_away() {
+    let place = Place::in_memory();
+    input(&place);
+    let [first, _, _, last] = &layouts()[..] else { panic!() };
+    run(&recipe(&place, "p/data", first.cutoff, &first.output));
+    fs::write(place.path("p/signature/.hidden"), "theirs").unwrap();
+    fs::create_dir_all(place.path("p/data/notes")).unwrap();
+    fs::write(place.path("p/data/notes/theirs"), "theirs").unwrap();
+    let recipe = recipe(&place, "p/data", last.cutoff, &last.output);
+    job(&recipe).overwriting(true).run(&Silent).unwrap();
+    let mut found = files_of(&place);
+    for theirs in ["signature/.hidden", "data/notes/theirs"] {
+        assert_eq!(found.remove(theirs).as_deref(), Some(&b"theirs"[..]));
+    }
+    assert!(found == alone(last), "{:?}", found.keys());
+}
+
+/// A list of files in a manifest that somebody changed removes nothing.
+#[test]
+fn a_manifest_that_lists_what_its_recipe_does_not_is_refused() {
+    let place = Place::in_memory();
+    input(&place);
+    let layout = &layouts()[0];
+    let recipe = recipe(&place, "p/data", layout.cutoff, &layout.output);
+    run(&recipe);
+    fs::write(place.path("precious"), "theirs").unwrap();
+    let path = place.path("p/data/_manifest.json");
+    let text = fs::read_to_string(&path).unwrap();
+    fs::write(&path, text.replace("\"part-00001.json\"", "\"../../precious\"")).unwrap();
+    let Err(Error::Conflict(message)) = job(&recipe).overwriting(true).run(&Silent) else { panic!() };
+    assert!(message.contains("parts where its recipe has none"), "{message}");
+    assert!(place.path("precious").is_file());
+    assert!(failed(&place.path("p/data")).iter().any(|(check, _)| *check == "files"));
+}
+
+#[test]
+fn paths_lead_out_by_names_alone_and_only_in_place() {
+    let place = Place::in_memory();
+    input(&place);
+    let out = |publish: &str, path: &str| json!({ "publish": publish, "layout": "single", "files": { "data": path }, "metadata": "none" });
+    for path in ["../x.csv", "/x.csv"] {
+        let message = refusal(&recipe(&place, "p/data", None, &out("rename", path)));
+        assert!(message.contains("output.publish = \"in_place\""), "{message}");
+    }
+    for path in ["../a/../x.csv", "a/../../x.csv", "../../", "//x.csv", "../_x.csv", "/a/./x.csv", "../data/signature"]
+    {
+        let message = refusal(&recipe(&place, "p/data", None, &out("in_place", path)));
+        assert!(message.contains("output.files.data"), "{path}: {message}");
+    }
+    // The root is a link to somewhere deep: `..` leads from the link.
+    fs::create_dir_all(place.path("deep/er")).unwrap();
+    fs::create_dir_all(place.path("p")).unwrap();
+    std::os::unix::fs::symlink(place.path("deep/er"), place.path("p/data")).unwrap();
+    let absolute = place.text("absolute/x.csv");
+    let mut whole = out("in_place", "");
+    whole["files"]["data"] = json!([absolute, "../y/y.csv", "z.csv"]);
+    run(&recipe(&place, "p/data", None, &whole));
+    let bytes = fs::read(place.path("absolute/x.csv")).unwrap();
+    for copy in ["p/y/y.csv", "deep/er/z.csv"] {
+        assert!(fs::read(place.path(copy)).unwrap() == bytes, "{copy}");
+    }
+    assert_eq!(failed(&place.path("p/data")), []);
+    fs::write(place.path("p/y/y.csv"), "other").unwrap();
+    assert_eq!(failed(&place.path("p/data"))[0].0, "checksums");
+}
+
+#[test]
+fn verify_reports_what_is_in_the_output_and_not_of_it() {
+    let place = Place::in_memory();
+    input(&place);
+    let layout = &layouts()[3];
+    run(&recipe(&place, "p/data", layout.cutoff, &layout.output));
+    let output = place.path("p/data");
+    fs::write(place.path("p/oot_data/theirs"), "").unwrap();
+    fs::write(output.join(".hidden"), "").unwrap();
+    assert_eq!(failed(&output), []);
+    fs::write(output.join("train/more.csv"), "").unwrap();
+    assert!(matches!(&failed(&output)[..], [("files", wrong)] if wrong == "train/more.csv is not in the manifest"));
+    fs::remove_file(output.join("train/more.csv")).unwrap();
+    fs::remove_file(place.path("p/oot_data/part-00001.csv")).unwrap();
+    assert!(matches!(&failed(&output)[..], [("files", wrong), ("checksums", _)] if wrong.contains("is missing")));
+}
+
+#[test]
+fn two_jobs_do_not_build_into_one_directory_at_a_time() {
+    let place = Place::in_memory();
+    input(&place);
+    let layout = &layouts()[3];
+    fs::create_dir_all(place.path("p/oot_data")).unwrap();
+    let lock = place.path("p/oot_data/.twopass-lock");
+    let _held = twopass::store::lock::Lock::take(&Disk::default(), &lock, &place.path("p/oot_data")).unwrap();
+    let Err(Error::Conflict(message)) = try_run(&recipe(&place, "p/data", layout.cutoff, &layout.output)) else {
+        panic!()
+    };
+    assert!(message.contains("oot_data is in use by process"), "{message}");
+}
+
+/// Mounts a file system in memory, or says why not.
+fn mount(path: &Path) -> Result<(), String> {
+    fs::create_dir_all(path).unwrap();
+    match Command::new("mount").args(["-t", "tmpfs", "tmpfs"]).arg(path).output() {
+        Ok(output) if output.status.success() => Ok(()),
+        Ok(output) => Err(String::from_utf8_lossy(&output.stderr).into_owned()),
+        Err(e) => Err(e.to_string()),
+    }
+}
+
+struct Mounted(Vec<std::path::PathBuf>);
+
+impl Drop for Mounted {
+    fn drop(&mut self) {
+        for path in &self.0 {
+            let _ = Command::new("umount").arg(path).status();
+        }
+    }
+}
+
+#[test]
+fn directories_may_be_file_systems_of_their_own() {
+    let layout = &layouts()[3];
+    let expected = alone(layout);
+    let place = Place::new();
+    input(&place);
+    let mut mounted = Mounted(Vec::new());
+    for root in layout.roots {
+        if let Err(why) = mount(&place.path(root)) {
+            eprintln!("skipped: nothing can be mounted here: {why}");
+            return;
+        }
+        mounted.0.push(place.path(root));
+    }
+    let renamed = recipe(&place, "p/data", layout.cutoff, &json!({}));
+    let Err(Error::Recipe(message)) = try_run(&renamed) else { panic!("a mount point was renamed") };
+    assert!(message.contains("output.publish = \"in_place\""), "{message}");
+    assert!(!place.path("state").exists(), "pass one was run");
+    let recipe = recipe(&place, "p/data", layout.cutoff, &layout.output);
+    run(&recipe);
+    assert!(files_of(&place) == expected);
+    job(&recipe).overwriting(true).run(&Silent).unwrap();
+    assert!(files_of(&place) == expected);
+    assert_eq!(failed(&place.path("p/data")), []);
+}
