@@ -22,7 +22,7 @@ use crate::observe::{Event, Observer};
 use crate::sink::staging::Target;
 use crate::source::{Limits, SourceOptions};
 use crate::spec::files::Files;
-use crate::spec::{OnBad, Recipe, Resume, check};
+use crate::spec::{ByteSize, OnBad, Recipe, Resume, check};
 use crate::store::StateStore;
 use crate::transform;
 
@@ -57,6 +57,13 @@ impl Job {
     #[must_use]
     pub fn overwriting(mut self, overwrite: bool) -> Self {
         self.overwrite = overwrite;
+        self
+    }
+
+    /// The same job, with this for `run.memory`.
+    #[must_use]
+    pub fn within(mut self, memory: ByteSize) -> Self {
+        self.recipe.run.memory = memory;
         self
     }
 

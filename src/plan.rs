@@ -499,9 +499,11 @@ fn listing(shards: &[ShardFacts]) -> serde_json::Value {
 
 fn fingerprint(recipe: &Recipe, shards: &[ShardFacts]) -> String {
     let mut recipe = recipe.clone();
+    // Keys that are taken out of the tree would leave the others in another order than recipes without them have.
     recipe.input.secondary = None;
+    recipe.output.publish = crate::spec::Output::default().publish;
     let mut tree: serde_json::Value = serde_json::from_str(&recipe_text(&recipe)).unwrap_or_default();
-    for (section, key) in [("input", "path"), ("output", "path"), ("output", "publish")] {
+    for (section, key) in [("input", "path"), ("output", "path")] {
         if let Some(table) = tree.get_mut(section).and_then(serde_json::Value::as_object_mut) {
             table.remove(key);
         }

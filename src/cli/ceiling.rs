@@ -2,56 +2,52 @@
 
 use std::path::Path;
 
+use twopass::job::Job;
 use twopass::memory;
+use twopass::spec::ByteSize;
 use twopass::spec::check::LEAST_MEMORY;
-use twopass::spec::{ByteSize, Recipe};
 
-/// Lowers `run.memory` to what this process may have; what is to be told of that.
-pub fn lower(recipe: &mut Recipe) -> anyhow::Result<Option<String>> {
-    match memory::cgroup_limit(Path::new("/")) {
-        Some(limit) => lower_to(recipe, limit),
-        None => Ok(None),
-    }
+/// The job with no more for `run.memory` than this process may have, and what is to be told of that.
+pub fn lower(job: &Job) -> anyhow::Result<(Job, Option<String>)> {
+    let asked = job.recipe().run.memory;
+    let Some(limit) = memory::cgroup_limit(Path::new("/")) else { return Ok((job.clone(), None)) };
+    let Some(lowered) = lowered(asked, ByteSize(limit))? else { return Ok((job.clone(), None)) };
+    let note = format!(
+        "run.memory is {lowered} and not {asked}: 7/8 of {}, the memory limit of this process's cgroup",
+        ByteSize(limit)
+    );
+    Ok((job.clone().within(lowered), Some(note)))
 }
 
-/// An eighth of the limit is for what is in no buffer, and for the pages of files that the system counts to the process.
-fn lower_to(recipe: &mut Recipe, limit: u64) -> anyhow::Result<Option<String>> {
-    let (asked, limited) = (recipe.run.memory, ByteSize(limit / 8 * 7));
-    if limited.0 >= asked.0 {
+/// What a run may take, where that is less than was asked. An eighth of the limit is for what is in no buffer, and for the
+/// pages of files that the system counts to the process.
+fn lowered(asked: ByteSize, limit: ByteSize) -> anyhow::Result<Option<ByteSize>> {
+    let most = ByteSize(limit.0 / 8 * 7);
+    if most.0 >= asked.0 {
         return Ok(None);
     }
-    let (limit, least) = (ByteSize(limit), ByteSize(LEAST_MEMORY));
-    if limited.0 < LEAST_MEMORY {
-        let message = format!(
-            "the memory limit of this process's cgroup is {limit}, of which a run may take 7/8, and {least} is the least; \
-             give the container more"
+    if most.0 < LEAST_MEMORY {
+        anyhow::bail!(
+            "the memory limit of this process's cgroup is {limit}, of which a run may take 7/8, and {} is the least; give \
+             the container more",
+            ByteSize(LEAST_MEMORY)
         );
-        anyhow::bail!(message);
     }
-    recipe.run.memory = limited;
-    Ok(Some(format!(
-        "run.memory is {limited} and not {asked}: 7/8 of {limit}, the memory limit of this process's cgroup"
-    )))
+    Ok(Some(most))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn lowered(asked: u64, limit: u64) -> Result<(u64, bool), String> {
-        let mut recipe = Recipe::default();
-        recipe.run.memory = ByteSize(asked);
-        let note = lower_to(&mut recipe, limit).map_err(|e| e.to_string())?;
-        Ok((recipe.run.memory.0, note.is_some()))
-    }
-
     #[test]
     fn a_run_takes_what_was_asked_or_seven_eighths_of_the_limit() {
-        assert_eq!(lowered(2 << 30, 4 << 30), Ok((2 << 30, false)));
-        assert_eq!(lowered(7 << 28, 2 << 30), Ok((7 << 28, false)));
-        assert_eq!(lowered(2 << 30, 2 << 30), Ok((7 << 28, true)));
-        assert_eq!(lowered(2 << 30, 80 << 20), Ok((70 << 20, true)));
-        let error = lowered(64 << 20, 73 << 20).unwrap_err();
+        let of = |asked: u64, limit: u64| lowered(ByteSize(asked), ByteSize(limit)).map_err(|e| e.to_string());
+        assert_eq!(of(2 << 30, 4 << 30), Ok(None));
+        assert_eq!(of(7 << 28, 2 << 30), Ok(None));
+        assert_eq!(of(2 << 30, 2 << 30), Ok(Some(ByteSize(7 << 28))));
+        assert_eq!(of(2 << 30, 80 << 20), Ok(Some(ByteSize(70 << 20))));
+        let error = of(64 << 20, 73 << 20).unwrap_err();
         assert!(error.contains("73MiB") && error.contains("64MiB is the least"), "{error}");
     }
 }

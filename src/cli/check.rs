@@ -10,15 +10,14 @@ use twopass::preview::{Difference, Disagreement, OutputColumn, Preview, StateKin
 
 use super::args::JobArgs;
 use super::report::{count, cut, percent, table};
-use super::resolve::Resolved;
-use super::{print, resolve};
+use super::{ceiling, print, resolve};
 
 /// Disagreements and columns of a step shown before the rest is summed up.
 const SHOWN: usize = 20;
 
 /// Checks the job that the arguments amount to.
 pub fn run(args: &JobArgs) -> anyhow::Result<ExitCode> {
-    let Resolved { job, note } = resolve::job(args)?;
+    let (job, note) = ceiling::lower(&resolve::job(args)?)?;
     let mut preview = job.check()?;
     preview.notes.extend(note);
     if args.shown.json {

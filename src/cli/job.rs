@@ -11,7 +11,7 @@ use twopass::sagemaker::{self, Directories, JobName, JobType, Translation};
 use twopass::spec::keys;
 
 use super::args::{CommonJobArgs, JobCommand, JobTypeArg, ProgressArg, ShardArgs, Shown};
-use super::{print, report, resolve};
+use super::{print, report};
 
 /// Runs a job, or prints what was asked for of it.
 pub fn run(command: JobCommand) -> anyhow::Result<ExitCode> {
@@ -33,10 +33,10 @@ pub fn run(command: JobCommand) -> anyhow::Result<ExitCode> {
         return print(&dry(name, job_type, &translation)?);
     }
     sagemaker::check_hosts(&directories.root)?;
-    let resolved = resolve::checked(keys::read(&translation.recipe)?, common.overwrite)?;
+    let job = Job::new(keys::read(&translation.recipe)?)?.overwriting(common.overwrite);
     // Whoever reads the log later has no terminal.
     let progress = if common.shown.progress == ProgressArg::Auto { ProgressArg::Plain } else { common.shown.progress };
-    report::run(&resolved, &Shown { progress, ..common.shown }, Job::run)
+    report::run(&job, &Shown { progress, ..common.shown }, Job::run)
 }
 
 /// Directories by the flags that named them.

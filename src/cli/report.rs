@@ -13,10 +13,9 @@ use twopass::observe::{Event, Observer};
 use twopass::spec::{FitRows, Recipe, Resume, Transform};
 
 use super::args::Shown;
-use super::print;
 use super::progress::Progress;
-use super::resolve::Resolved;
 use super::signals::{self, Signals};
+use super::{ceiling, print};
 
 /// Strata shown before the rest is summed up.
 const SHOWN_STRATA: usize = 12;
@@ -26,19 +25,20 @@ const SHOWN_SKIPPED: usize = 10;
 
 /// Runs a job and reports it.
 pub fn run(
-    Resolved { job, note }: &Resolved,
+    job: &Job,
     shown: &Shown,
     go: impl FnOnce(&Job, &dyn Observer) -> Result<Report>,
 ) -> anyhow::Result<ExitCode> {
     let signals = Signals::catch().context("cannot catch signals")?;
     let progress = Progress::new(shown, signals.clone());
-    if let Some(note) = note {
+    let (job, note) = ceiling::lower(job)?;
+    if let Some(note) = &note {
         progress.event(Event::Note(note));
     }
-    let report = match go(job, &progress) {
+    let report = match go(&job, &progress) {
         Err(Error::Interrupted) => {
             progress.clear();
-            return Ok(interrupted(&signals, job));
+            return Ok(interrupted(&signals, &job));
         }
         report => report?,
     };

@@ -6,21 +6,12 @@ use anyhow::Context;
 use serde_json::{Value, json};
 use twopass::error::Error;
 use twopass::job::Job;
-use twopass::spec::{Recipe, keys};
+use twopass::spec::keys;
 
 use super::args::{JobArgs, ResumeArg};
-use super::ceiling;
-
-/// A job that is ready to run.
-pub struct Resolved {
-    /// The job.
-    pub job: Job,
-    /// What is to be told of it.
-    pub note: Option<String>,
-}
 
 /// The job that the arguments amount to.
-pub fn job(args: &JobArgs) -> anyhow::Result<Resolved> {
+pub fn job(args: &JobArgs) -> anyhow::Result<Job> {
     if let (None, Some(path)) = (&args.recipe, args.input.iter().find(|path| path.ends_with(".toml"))) {
         // `--input` takes all paths that follow it, a recipe among them.
         let message = format!("{path} was taken for an input, because it follows --input; put the recipe first");
@@ -47,15 +38,7 @@ pub fn job(args: &JobArgs) -> anyhow::Result<Resolved> {
         Some(origin) => keys::read(&tree).map_err(|e| prefixed(&origin, e))?,
         None => keys::read(&tree)?,
     };
-    checked(recipe, args.overwrite)
-}
-
-/// The job of a recipe, within the memory that the container has.
-pub fn checked(mut recipe: Recipe, overwrite: bool) -> anyhow::Result<Resolved> {
-    // What is wrong with the recipe comes before what is wrong with the container.
-    Job::new(recipe.clone())?;
-    let note = ceiling::lower(&mut recipe)?;
-    Ok(Resolved { job: Job::new(recipe)?.overwriting(overwrite), note })
+    Ok(Job::new(recipe)?.overwriting(args.overwrite))
 }
 
 fn prefixed(origin: &str, error: Error) -> Error {
