@@ -51,8 +51,18 @@ fn some<T>(holes: bool, value: impl Fn(usize) -> T) -> Vec<Option<T>> {
 }
 
 fn columns() -> Vec<(&'static str, ArrayRef)> {
-    let floats =
-        [0.1, -0.0, 1e300, 5e-324, f64::MAX, 1.0 / 3.0, 123_456_789.125, f64::INFINITY, f64::NEG_INFINITY, f64::NAN];
+    let floats = [
+        0.1,
+        -0.0,
+        1e300,
+        f64::MIN_POSITIVE,
+        f64::MAX,
+        1.0 / 3.0,
+        123_456_789.125,
+        f64::INFINITY,
+        f64::NEG_INFINITY,
+        f64::NAN,
+    ];
     let halves = |row: usize| row as f64 / 2.0;
     let small = |row: usize| row as i64 % 100 - 50;
     let wide = |row: usize| i64::MAX - row as i64;
