@@ -61,7 +61,7 @@ pub fn mods(plan: &Plan) -> String {
         let has_nulls = lane.keeps_values() && plan.facts[lane.input].nulls > 0;
         let data_type = pandas_type(&column.data_type, has_nulls);
         let is_category = column.data_type == arrow::datatypes::DataType::Utf8;
-        text.push_str(&format!("{},{is_category},{data_type}\n", quoted(&column.name)));
+        text.push_str(&format!("{},{is_category},{}\n", quoted(&column.name), quoted(data_type)));
     }
     text
 }
