@@ -194,7 +194,7 @@ fn cut_short(recipe: &Value, at: usize) -> bool {
     let shared = Arc::clone(&seen);
     let watch = move |operation: &twopass::disk::Operation<'_>| {
         let path = operation.to.unwrap_or(operation.path).to_str().unwrap();
-        let is_visible = path.contains("/p/") && !path.contains("/.");
+        let is_visible = path.split_once("/p/").is_some_and(|(_, inner)| !inner.contains("/."));
         if is_visible && matches!(operation.action, Action::Rename | Action::RemoveFile) {
             let mut seen = shared.lock().unwrap();
             *seen += 1;
