@@ -54,7 +54,7 @@ pub const VARIABLES: &[Variable] = &[
     },
     Variable {
         name: "TRAIN_RATIO",
-        kind: Kind::Ratio,
+        kind: Kind::RatioOrEnd,
         default: Default::Is("0.9"),
         meaning: "share of the customers seen before SPLIT_DATE that are train: the floor of their number times it; the others are val",
     },

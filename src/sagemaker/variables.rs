@@ -43,6 +43,8 @@ pub enum Kind {
     Whole(u64),
     /// A share between 0 and 1, both excluded.
     Ratio,
+    /// A share from 0 to 1.
+    RatioOrEnd,
     /// A date, or a date and a time.
     Time,
     /// One of these words, in any case.
@@ -59,7 +61,7 @@ impl Kind {
             Self::Columns => "list",
             Self::Boolean => "boolean",
             Self::Whole(_) => "integer",
-            Self::Ratio => "number",
+            Self::Ratio | Self::RatioOrEnd => "number",
             Self::Time => "timestamp",
             Self::Choice(_) | Self::ChoiceOrFirst(_) => "choice",
         }
@@ -74,6 +76,7 @@ impl Kind {
             Self::Boolean => vec!["true".into(), "false".into()],
             Self::Whole(least) => one(&format!("{least} or more")),
             Self::Ratio => one("above 0 and below 1"),
+            Self::RatioOrEnd => one("from 0 to 1"),
             Self::Time => one("YYYY-MM-DD, or a timestamp in ISO 8601"),
             Self::Choice(words) | Self::ChoiceOrFirst(words) => words.iter().map(ToString::to_string).collect(),
         }
@@ -87,6 +90,7 @@ impl Kind {
             Self::Boolean => word(&["true", "false"]).map(|word| Value::Boolean(word == "true")),
             Self::Whole(least) => text.parse().ok().filter(|number| (least..=MOST).contains(number)).map(Value::Whole),
             Self::Ratio => text.parse().ok().filter(|share| *share > 0.0 && *share < 1.0).map(Value::Ratio),
+            Self::RatioOrEnd => text.parse().ok().filter(|share| (0.0..=1.0).contains(share)).map(Value::Ratio),
             Self::Time => {
                 let is_time = instant::date(text.as_bytes()).is_some() || instant::stamp(text.as_bytes()).is_some();
                 is_time.then(|| Value::Text(text.into()))
@@ -265,6 +269,8 @@ mod tests {
     fn only_what_can_be_read_is_read() {
         assert_eq!(read(Kind::Boolean, "TRUE"), Some(Value::Boolean(true)));
         assert_eq!(read(Kind::Boolean, "yes"), None);
+        assert_eq!(read(Kind::RatioOrEnd, "1"), Some(Value::Ratio(1.0)));
+        assert_eq!(read(Kind::RatioOrEnd, "1.01"), None);
         assert_eq!(read(Kind::Whole(1), "0"), None);
         assert_eq!(read(Kind::Whole(0), "0"), Some(Value::Whole(0)));
         assert_eq!(read(Kind::Whole(0), "-1"), None);

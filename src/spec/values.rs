@@ -206,7 +206,7 @@ impl JsonSchema for Sizes {
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
         json_schema!({
             "type": "object",
-            "additionalProperties": { "type": "number", "exclusiveMinimum": 0 },
+            "additionalProperties": { "type": "number", "minimum": 0 },
             "description": "Shares that sum to 1, or integers: rows (groups with group_sizes)."
         })
     }

@@ -108,8 +108,14 @@ fn nothing_to_train_on() {
     let mut variables = TIMES.to_vec();
     variables.push(("TRAIN_RATIO", "0.1"));
     one.fails(TEMPORAL, &variables, 3, &["Training data is empty after temporal split"]);
-    // The floor of one customer and a share below 1 is nobody: with many, all but one.
     let many: String = (0..9).map(|at| format!("2024-10-0{},c{at}\n", at + 1)).collect();
+    for (ratio, says) in
+        [("1.0", "Validation data is empty after temporal split"), ("0", "Training data is empty after")]
+    {
+        variables[3].1 = ratio;
+        with_shard(&format!("when,customer\n{many}")).fails(TEMPORAL, &variables, 3, &[says]);
+    }
+    // The floor of one customer and a share below 1 is nobody: with many, all but one.
     let one_group = with_shard(&format!("when,customer\n{many}"));
     variables[3].1 = "0.99";
     assert_eq!(one_group.run(TEMPORAL, "training", &variables, &[]).code, Some(0));

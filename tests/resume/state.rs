@@ -86,7 +86,7 @@ fn what_a_state_lacks_is_said_and_scanned_again() {
         ("strata of column `flag`", vec![("split.stratify", json!(["label", "flag"]))]),
         ("input.schema", vec![("input.schema", json!({ "city": "string" }))]),
         (
-            "the columns are not made by the rename, cast, concat, row_max, coalesce, drop and keep of the state",
+            "the columns are not made by the rename, cast, concat, row_max, coalesce, drop, keep and label.integer of the state",
             vec![("transform", json!([{ "columns": "amount", "op": "cast", "to": "float32" }]))],
         ),
     ];

@@ -113,6 +113,8 @@ fn sizes(split: &Split) -> Result<()> {
     for (name, size) in sizes {
         match size {
             Size::Share(share) if *share > 0.0 && *share <= 1.0 => sum += share,
+            // Whether a split before the cutoff has customers is known once they are counted.
+            Size::Share(0.0) if split.kind == SplitKind::Temporal => {}
             Size::Share(share) => {
                 return refuse(format!("split.sizes: {name} = {share} is no share; each is above 0 and at most 1"));
             }
