@@ -141,8 +141,9 @@ fn listed(disk: &Disk, root: &Path, manifest: &Path) -> Result<Option<BTreeSet<P
 /// Takes what a publication that was cut short has put into its place, or has not yet removed, back into staging.
 pub(super) fn take_back(disk: &Disk, files: &Files) -> Result<()> {
     let found = Found::look(disk, files)?;
-    if found.is_whole || found.listed.is_empty() {
-        return Ok(());
+    if found.is_whole {
+        let staged = listed(disk, &found.root, &staged(&found.root.join(MANIFEST)))?;
+        return remove_elsewhere(disk, files, &staged.unwrap_or_default());
     }
     let mut changed = BTreeSet::new();
     for path in &found.listed {
@@ -161,17 +162,19 @@ pub(super) fn take_back(disk: &Disk, files: &Files) -> Result<()> {
         changed.insert(parent(path).to_path_buf());
     }
     changed.iter().try_for_each(|directory| disk.sync_dir(directory))?;
-    // Where another recipe had its files, nothing is built now.
-    let elsewhere: BTreeSet<PathBuf> = found.listed.iter().map(|path| parent(path).join(STAGING)).collect();
-    for directory in elsewhere.difference(&directories(files)) {
-        disk.remove_dir_all(directory)?;
-    }
+    remove_elsewhere(disk, files, &found.listed)?;
     // Only now: until here it says what to take back.
     if found.has_manifest {
         disk.remove_file(&found.root.join(MANIFEST))?;
         disk.sync_dir(&found.root)?;
     }
     Ok(())
+}
+
+/// Removes what is staged where another recipe had its files: nothing is built there now.
+fn remove_elsewhere(disk: &Disk, files: &Files, listed: &BTreeSet<PathBuf>) -> Result<()> {
+    let all: BTreeSet<PathBuf> = listed.iter().map(|path| parent(path).join(STAGING)).collect();
+    all.difference(&directories(files)).try_for_each(|directory| disk.remove_dir_all(directory))
 }
 
 pub(super) fn publish(target: &Target<'_>) -> Result<()> {
