@@ -13,6 +13,9 @@ use crate::error::{Error, Result};
 /// Where SageMaker's directories are in a container.
 pub const ROOT: &str = "/opt/ml";
 
+/// Directories below the root that are uploaded, of processing jobs and of training jobs.
+const UPLOADED: [&str; 3] = ["processing/output", "model", "output"];
+
 /// A directory that a job reads or writes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Place {
@@ -69,8 +72,8 @@ impl Directories {
         Ok(files.into_iter().filter(is_told).min())
     }
 
-    /// Where the state is: as it was said; among the checkpoints, if SageMaker keeps some; else beside the output that is
-    /// uploaded, never in it.
+    /// Where the state is: as it was said; among the checkpoints, if SageMaker keeps some; else beside the directory that
+    /// is uploaded, or beside the output.
     pub fn state(&self, job: JobName, job_type: JobType) -> PathBuf {
         if let Some(state) = &self.state {
             return state.clone();
@@ -84,9 +87,9 @@ impl Directories {
             return checkpoints.join(format!("{name}.state"));
         }
         let first = normal(&self.of(&job.outputs()[0]));
-        let uploaded = normal(&self.root.join("processing/output"));
-        if first.starts_with(&uploaded) {
-            return self.root.join("processing").join(format!("{name}.state"));
+        let is_uploaded = |directory: &&str| first.starts_with(normal(&self.root.join(directory)));
+        if let Some(directory) = UPLOADED.iter().find(is_uploaded) {
+            return self.root.join(directory).with_file_name(format!("{name}.state"));
         }
         let name = first.file_name().map_or_else(|| "out".into(), |name| name.to_string_lossy());
         first.with_file_name(format!("{name}.state"))
@@ -156,5 +159,19 @@ mod tests {
         assert_eq!(seen("/o/data", "/elsewhere/x"), "../../elsewhere/x/f");
         assert_eq!(seen("/o", "/o/in/it"), "in/it/f");
         assert_eq!(seen("/o/./a/../data", "/o/data"), "f");
+    }
+
+    #[test]
+    fn the_state_is_beside_what_is_uploaded() {
+        let state = |output: &str| {
+            let given = BTreeMap::from([("--output-training-data", PathBuf::from(output))]);
+            let directories = Directories { root: "/nowhere/ml".into(), given, state: None };
+            directories.state(JobName::TemporalSplitPreprocessing, JobType::Training).display().to_string()
+        };
+        let named = "temporal-split-preprocessing-training.state";
+        assert_eq!(state("/nowhere/ml/processing/output/x"), format!("/nowhere/ml/processing/{named}"));
+        assert_eq!(state("/nowhere/ml/model/training_data"), format!("/nowhere/ml/{named}"));
+        assert_eq!(state("/nowhere/ml/output/data/"), format!("/nowhere/ml/{named}"));
+        assert_eq!(state("/elsewhere/out/"), "/elsewhere/out.state");
     }
 }
