@@ -87,9 +87,9 @@ impl Directories {
             return checkpoints.join(format!("{name}.state"));
         }
         let first = normal(&self.of(&job.outputs()[0]));
-        let is_uploaded = |directory: &&str| first.starts_with(normal(&self.root.join(directory)));
-        if let Some(directory) = UPLOADED.iter().find(is_uploaded) {
-            return self.root.join(directory).with_file_name(format!("{name}.state"));
+        let mut uploaded = UPLOADED.iter().map(|directory| self.root.join(directory));
+        if let Some(directory) = uploaded.find(|directory| first.starts_with(normal(directory))) {
+            return directory.with_file_name(format!("{name}.state"));
         }
         let name = first.file_name().map_or_else(|| "out".into(), |name| name.to_string_lossy());
         first.with_file_name(format!("{name}.state"))
