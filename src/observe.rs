@@ -44,6 +44,8 @@ pub enum Event<'a> {
     },
     /// Something a person may want to know.
     Note(&'a str),
+    /// Something a person should know.
+    Warning(&'a str),
 }
 
 /// Gets every event, from any thread.

@@ -22,7 +22,7 @@ use crate::spec::files::Files;
 use crate::split::fate::OPEN;
 use crate::split::{Marks, Quotas, Reason};
 use crate::strata::{self, Stratum};
-use crate::transform::{self, Pipeline};
+use crate::transform::{self, Pipeline, Step};
 
 /// Decoded bytes of an output row group, at the most.
 const ROW_GROUP_BYTES: u64 = 128 << 20;
@@ -279,6 +279,37 @@ impl Plan {
         Ok(again)
     }
 
+    /// What a person should know before the output is used, each a sentence without its full stop.
+    pub fn warnings(&self) -> Vec<String> {
+        let mut warnings = Vec::new();
+        for lane in &self.pipeline.lanes {
+            let [Step::Label(map)] = lane.steps.as_slice() else { continue };
+            let classes = map.classes();
+            let is_number = |class: &&String| class.trim().parse::<f64>().is_ok();
+            let numbers = classes.iter().filter(is_number).count();
+            if let Some(word) = classes.iter().find(|class| !is_number(class)).filter(|_| numbers > 0) {
+                warnings.push(format!(
+                    "label {}: {numbers} of {} classes are numbers, and `{word}` is none, so all are numbered in the order of text; mend the values if numbers were meant",
+                    lane.name,
+                    classes.len()
+                ));
+            } else if numbers == classes.len() && has_equal_numbers(&classes) {
+                warnings.push(format!(
+                    "label {}: the same number is written in several ways, each a class of its own; mend the values if numbers were meant",
+                    lane.name
+                ));
+            }
+        }
+        let with_comma = self.pipeline.output.iter().find(|column| column.name.contains([',', '\n']));
+        if let Some(column) = with_comma {
+            warnings.push(format!(
+                "column `{}` has a comma or a line end in its name, which the signature cannot tell from two names",
+                column.name.escape_debug()
+            ));
+        }
+        warnings
+    }
+
     /// Takes over what allotting found.
     fn follow(&mut self, allotted: Allotted) -> Option<Marks> {
         let Allotted { allotment, marks, strata, quotas, groups, worst } = allotted;
@@ -388,7 +419,7 @@ impl Plan {
         };
         self.quotas.as_ref().is_none_or(of_splits)
             && self.allotment.as_ref().is_none_or(Allotment::is_consistent)
-            && steps.into_iter().all(transform::Step::is_consistent)
+            && steps.into_iter().all(Step::is_consistent)
     }
 
     /// Routes the rows of shard `at`, whose own codes stand for the strata at these positions.
@@ -432,6 +463,14 @@ impl Plan {
         };
         self.splits.iter().enumerate().flat_map(parts_of).collect()
     }
+}
+
+/// Whether two of these texts are the same number.
+fn has_equal_numbers(texts: &[String]) -> bool {
+    let mut numbers: Vec<u64> =
+        texts.iter().filter_map(|text| text.trim().parse::<f64>().ok()).map(f64::to_bits).collect();
+    numbers.sort_unstable();
+    numbers.windows(2).any(|pair| pair[0] == pair[1])
 }
 
 /// Rows that are in no split, by reason, in the order of reasons.

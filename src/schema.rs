@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, new_null_array};
+use arrow::array::{Array, ArrayRef, AsArray, StringArray, new_null_array};
 use arrow::compute::{CastOptions, cast_with_options};
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
 
@@ -164,6 +164,9 @@ pub fn conform(array: &ArrayRef, target: &DataType, first_row: u64) -> Result<Ar
     if *array.data_type() == DataType::Null {
         return Ok(new_null_array(target, array.len()));
     }
+    if array.data_type().is_floating() && *target == DataType::Utf8 {
+        return float_texts(array);
+    }
     let strict = CastOptions { safe: false, ..CastOptions::default() };
     let cast = cast_with_options(array, target, &strict);
     let lossless = |wide: &ArrayRef| !loses_integers(array, wide);
@@ -178,6 +181,20 @@ pub fn conform(array: &ArrayRef, target: &DataType, first_row: u64) -> Result<Ar
             Err(Error::Data { site: Site { row, ..Site::default() }, message, source: outcome.err().map(Into::into) })
         }
     }
+}
+
+/// Floats as text, whole ones without a point: what is an integer in one shard, a float in another and text in a third is
+/// one value. A group that is `1` and `1.0` would else be two.
+fn float_texts(array: &ArrayRef) -> Result<ArrayRef> {
+    let text = cast_with_options(array, &DataType::Utf8, &CastOptions::default())
+        .map_err(|e| Error::failed("writing floats as text", e))?;
+    let whole = |text: &'_ str| match text.strip_suffix(".0") {
+        Some("-0") => "0".to_string(),
+        Some(whole) => whole.to_string(),
+        None => text.to_string(),
+    };
+    let texts: StringArray = text.as_string::<i32>().iter().map(|text| text.map(whole)).collect();
+    Ok(Arc::new(texts))
 }
 
 /// Whether 64-bit integers were rounded on their way to float64.

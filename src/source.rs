@@ -112,6 +112,7 @@ impl SourceOptions {
         let Some(path) = &input.signature else { return Ok(Self { text, ..Self::default() }) };
         let path = std::path::Path::new(path);
         let signature = std::fs::read_to_string(path).map_err(|e| Error::io("read", path, e))?;
+        let signature = signature.strip_prefix('\u{feff}').unwrap_or(&signature);
         let names: Vec<String> = signature.trim().split(',').map(|name| name.trim().to_string()).collect();
         if let Some(at) = wrong_name(&names) {
             let message = format!(

@@ -36,7 +36,32 @@ pub fn run(command: JobCommand) -> anyhow::Result<ExitCode> {
     let job = Job::new(keys::read(&translation.recipe)?)?.overwriting(common.overwrite);
     // Whoever reads the log later has no terminal.
     let progress = if common.shown.progress == ProgressArg::Auto { ProgressArg::Plain } else { common.shown.progress };
-    report::run(&job, &Shown { progress, ..common.shown }, Job::run)
+    report::run(&job, &Shown { progress, ..common.shown }, Job::run).inspect_err(|error| {
+        if let Some(told) = in_variables(&format!("{error:#}")) {
+            eprintln!("note: {told}");
+        }
+    })
+}
+
+/// Keys of recipes, and the variables that say them.
+const SAID_BY: [(&str, &str); 7] = [
+    ("split.time", "DATE_COLUMN"),
+    ("split.groups", "GROUP_ID_COLUMN"),
+    ("split.cutoff", "SPLIT_DATE"),
+    ("split.sizes", "TRAIN_RATIO"),
+    ("row_max", "TARGETS"),
+    ("Label field", "LABEL_FIELD"),
+    ("run.threads", "MAX_WORKERS"),
+];
+
+/// What an error's keys are called here.
+fn in_variables(error: &str) -> Option<String> {
+    let said: Vec<String> = SAID_BY
+        .iter()
+        .filter(|(key, _)| error.contains(key))
+        .map(|(key, variable)| format!("{key} is what {variable} says"))
+        .collect();
+    (!said.is_empty()).then(|| format!("{}; --dry-run prints the recipe", said.join(", ")))
 }
 
 /// Directories by the flags that named them.

@@ -138,12 +138,18 @@ impl Observer for Progress {
                     _ => {}
                 }
             }
-            Event::Note(note) => match (self.form, &state.bar) {
-                (Form::Json, _) => line(&json!({ "event": "note", "text": note }).to_string()),
-                (_, Some(bar)) => bar.println(format!("note: {note}")),
-                _ => line(&format!("note: {note}")),
-            },
+            Event::Note(text) => tell(self.form, &state, "note", text),
+            Event::Warning(text) => tell(self.form, &state, "warning", text),
         }
+    }
+}
+
+/// A sentence that is no progress.
+fn tell(form: Form, state: &State, kind: &str, text: &str) {
+    match (form, &state.bar) {
+        (Form::Json, _) => line(&json!({ "event": kind, "text": text }).to_string()),
+        (_, Some(bar)) => bar.println(format!("{kind}: {text}")),
+        _ => line(&format!("{kind}: {text}")),
     }
 }
 

@@ -71,7 +71,7 @@ pub(super) fn derive(recipe: &Recipe, input: &SchemaRef) -> Result<Derived> {
             Transform::Keep(step) => steps.keep(step)?,
             _ => continue,
         });
-        if steps.columns.is_empty() {
+        if steps.columns.is_empty() && !input.fields().is_empty() {
             return Err(Error::Recipe(format!("{}: no column is left; name fewer columns", step.op())));
         }
     }

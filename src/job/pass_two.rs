@@ -44,8 +44,9 @@ impl Job {
         let started = Instant::now();
         let (plan, marks) = self.freeze(engine, store, &mut scanned)?;
         for empty in plan.splits.iter().filter(|split| split.rows == 0) {
-            engine.observer.event(Event::Note(&format!("split {} has no rows", empty.name)));
+            engine.observer.event(Event::Warning(&format!("split {} has no rows", empty.name)));
         }
+        plan.warnings().iter().for_each(|warning| engine.observer.event(Event::Warning(warning)));
         phases.push(Phase { name: "plan", seconds: started.elapsed().as_secs_f64(), rows: plan.rows, bytes: 0 });
 
         let started = Instant::now();

@@ -4,7 +4,7 @@ use serde_json::json;
 
 use super::Translation;
 use super::directories::{Directories, Place, from};
-use super::shared::{DATA, SHARDS_AT_ONCE, STREAMING, batch_size, narrow, run, text, workers};
+use super::shared::{DATA, SHARDS_AT_ONCE, STREAMING, batch_size, narrow, no_index, run, text, workers};
 use super::variables::{Default, Kind, Values, Variable};
 
 /// What it reads.
@@ -99,6 +99,7 @@ pub fn translate(values: &Values, directories: &Directories, translation: &mut T
             "metadata": values.text("METADATA_FORMAT").unwrap_or("JSON").to_lowercase(),
             "narrow": values.boolean("OPTIMIZE_MEMORY") == Some(true),
         },
+        "transform": [no_index()],
         "run": run(values, is_streaming),
     });
     if is_sharded {

@@ -95,8 +95,8 @@ pub const fn narrow(default: &'static str) -> Variable {
     }
 }
 
-/// The most threads that an engine takes.
-const MOST_THREADS: u64 = 1024;
+/// The most threads that are asked for: more need memory and have nothing to do.
+const MOST_THREADS: u64 = 256;
 
 /// `[run]`: as many threads and shards at a time as the variables say.
 pub fn run(values: &Values, is_streaming: bool) -> Value {
@@ -123,6 +123,11 @@ pub fn shards(directories: &Directories) -> Result<Value> {
         input["signature"] = text(&signature);
     }
     Ok(input)
+}
+
+/// The step that leaves out what pandas stores of an index without a name: row numbers, which it never shows as a column.
+pub fn no_index() -> Value {
+    json!({ "op": "drop", "columns": ["__index_level_*__"], "if_missing": "skip" })
 }
 
 /// The step that makes `__DOT__` in names a dot.

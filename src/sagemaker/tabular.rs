@@ -5,7 +5,7 @@ use serde_json::json;
 use super::directories::{Directories, Place};
 use super::shared::{
     DATA, LABEL_FIELD, OUTPUT_FORMAT, SECONDARY, SHARD_SIZE, SHARDS_AT_ONCE, SIGNATURE, STREAMING, batch_size, dots,
-    format, label, narrow, run, shards, share, text, workers,
+    format, label, narrow, no_index, run, shards, share, text, workers,
 };
 use super::variables::{Default, Kind, Values, Variable};
 use super::{JobType, Translation};
@@ -84,7 +84,7 @@ pub fn translate(
     let mut recipe = json!({
         "input": shards(directories)?,
         "split": split,
-        "transform": [dots()],
+        "transform": [no_index(), dots()],
         "output": {
             "path": text(&directories.of(&OUTPUTS[0])),
             "publish": "in_place",

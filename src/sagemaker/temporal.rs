@@ -6,7 +6,7 @@ use super::Translation;
 use super::directories::{Directories, Place, from};
 use super::shared::{
     DATA, LABEL_FIELD, OUTPUT_FORMAT, SECONDARY, SHARD_SIZE, SHARDS_AT_ONCE, SIGNATURE, STREAMING, batch_size, dots,
-    format, label, run, shards, share, text, workers,
+    format, label, no_index, run, shards, share, text, workers,
 };
 use super::variables::{Default, Kind, Values, Variable};
 use crate::error::{Error, Result};
@@ -101,7 +101,7 @@ pub fn translate(values: &Values, directories: &Directories, translation: &mut T
     } else {
         ("test/test_processed_data.{ext}", "oot_data.{ext}")
     };
-    let mut steps = vec![dots()];
+    let mut steps = vec![no_index(), dots()];
     steps.extend(main_task(values, &mut translation.notes)?);
     let mut recipe = json!({
         "input": shards(directories)?,

@@ -74,9 +74,9 @@ impl Kind {
             Self::Column => one("the name of a column"),
             Self::Columns => one("a,b,c or ['a','b','c']"),
             Self::Boolean => vec!["true".into(), "false".into()],
-            Self::Whole(least) => one(&format!("{least} or more")),
-            Self::Ratio => one("above 0 and below 1"),
-            Self::RatioOrEnd => one("from 0 to 1"),
+            Self::Whole(least) => one(&format!("a whole number from {least} on")),
+            Self::Ratio => one("a number above 0 and below 1"),
+            Self::RatioOrEnd => one("a number from 0 to 1"),
             Self::Time => one("YYYY-MM-DD, or a timestamp in ISO 8601"),
             Self::Choice(words) | Self::ChoiceOrFirst(words) => words.iter().map(ToString::to_string).collect(),
         }
@@ -217,7 +217,7 @@ fn refused(variable: &Variable, text: &str) -> Error {
         Kind::Choice(words) => did_you_mean(text, words.iter().copied()),
         _ => String::new(),
     };
-    Error::Recipe(format!("cannot read {}={text}: it is one of: {}{near}", variable.name, allowed.join(", ")))
+    Error::Recipe(format!("cannot read {}={text}: write {}{near}", variable.name, allowed.join(" or ")))
 }
 
 /// The name that a column has after `__DOT__` became a dot.
@@ -227,9 +227,10 @@ pub fn column(name: &str) -> String {
 
 /// `a,b,c`, or a list as Python and JSON write it. Nothing where a quote or a bracket is left open, or a name is empty.
 fn columns(text: &str) -> Option<Vec<String>> {
-    let inner = match text.strip_prefix('[') {
-        Some(rest) => rest.strip_suffix(']')?,
-        None => text,
+    let inner = match (text.strip_prefix('['), text.strip_prefix('(')) {
+        (Some(rest), _) => rest.strip_suffix(']')?,
+        (_, Some(rest)) => rest.strip_suffix(')')?,
+        _ => text,
     };
     let mut names = vec![String::new()];
     let mut quote = None;
@@ -260,6 +261,7 @@ mod tests {
         assert_eq!(names(" a , 'b' ").as_deref(), Some("a/b"));
         assert_eq!(names("['a', 'b,c', \"d\"]").as_deref(), Some("a/b,c/d"));
         assert_eq!(names("[x__DOT__y]").as_deref(), Some("x.y"));
+        assert_eq!(names("('a', 'b')").as_deref(), Some("a/b"));
         for wrong in ["[a", "['a]", "a,,b", "[]", "a,"] {
             assert_eq!(names(wrong), None, "{wrong}");
         }

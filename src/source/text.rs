@@ -184,7 +184,11 @@ impl TextShard {
         let names: Arc<[String]> = match (format, &options.names) {
             (TextFormat::Delimited { delimiter }, Some(names)) => {
                 shard.has_header = match shard.records(SAMPLE_BYTES)?.header() {
-                    Ok(first) => first.is_some_and(|first| delimited::says(&first, delimiter, names)),
+                    Ok(Some(first)) if delimited::says(&first, delimiter, names) => true,
+                    Ok(Some(first)) if delimited::almost_says(&first, delimiter, names) => {
+                        return Err(Error::data(Site::default(), ALMOST_SIGNATURE));
+                    }
+                    Ok(_) => false,
                     // What is wrong with the record is told, or skipped, where it is read.
                     Err(Error::Data { .. }) => false,
                     Err(error) => return Err(error),
@@ -316,6 +320,7 @@ impl TextShard {
     }
 }
 
+const ALMOST_SIGNATURE: &str = "its first record has the signature's names, but in another order or case: no row has such values, so it is a header, and the two disagree; mend one of them, or leave input.signature out";
 const NOT_UTF8: &str = "the text is not UTF-8";
 
 /// How the shard is read whose first bytes `plain` gives.

@@ -37,7 +37,8 @@ impl Unit {
             DataType::Date32 => Self::Nanos(86_400 * NANOS),
             DataType::Timestamp(TimeUnit::Second, _) => Self::Nanos(NANOS),
             DataType::Timestamp(TimeUnit::Millisecond, _) => Self::Nanos(1_000_000),
-            DataType::Timestamp(TimeUnit::Microsecond, _) | DataType::Utf8 => Self::Nanos(1_000),
+            // A column without any value is text.
+            DataType::Timestamp(TimeUnit::Microsecond, _) | DataType::Utf8 | DataType::Null => Self::Nanos(1_000),
             DataType::Timestamp(TimeUnit::Nanosecond, _) => Self::Nanos(1),
             integer if integer.is_integer() => Self::Integer,
             other => {
@@ -54,6 +55,10 @@ impl Unit {
 /// # Errors
 /// [`Error::Data`] with the row for a text that is no time, and for an integer beyond 64 bits with a sign.
 pub fn ticks(array: &ArrayRef, out: &mut Vec<u64>) -> Result<()> {
+    if *array.data_type() == DataType::Null {
+        out.resize(out.len() + array.len(), NO_TIME);
+        return Ok(());
+    }
     if let Some(dictionary) = array.as_dictionary_opt::<Int32Type>() {
         let mut of_values = Vec::with_capacity(dictionary.values().len());
         if ticks(dictionary.values(), &mut of_values).is_ok() {

@@ -43,7 +43,8 @@ fn mapped_label(recipe: &Recipe, schema: &Schema) -> Result<Option<usize>> {
     let at = position(schema, &label.column, "Label field")?;
     let data_type = schema.field(at).data_type();
     match data_type {
-        DataType::Utf8 | DataType::Boolean => Ok(Some(at)),
+        // A column without any value is text.
+        DataType::Utf8 | DataType::Boolean | DataType::Null => Ok(Some(at)),
         number if is_number(number) => Ok(None),
         other => Err(Error::Recipe(format!(
             "label.column `{}` is {other}: a label is numeric, text or boolean; set its type to string in input.schema",

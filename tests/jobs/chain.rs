@@ -145,3 +145,54 @@ fn the_log_is_plain_lines() {
     assert!(!outcome.err.contains(control) && !outcome.out.contains(control), "{}", outcome.err);
     assert!(outcome.out.contains("output in"), "{}", outcome.out);
 }
+
+#[test]
+fn a_header_that_disagrees_with_the_signature_is_no_row() {
+    for header in ["t,n", "N,T"] {
+        let container = Container::new();
+        container.write("processing/input/data/part-0.csv", format!("{header}\n1,a\n"));
+        container.write("processing/input/signature/signature", "n,t");
+        let outcome = container.run(TABULAR, "validation", &[], &[]);
+        assert_eq!(outcome.code, Some(3), "{header}: {}", outcome.err);
+        assert!(outcome.err.contains("part-0.csv") && outcome.err.contains("the signature's names"), "{}", outcome.err);
+    }
+}
+
+#[test]
+fn an_index_that_pandas_stores_is_no_column() {
+    use super::common::table::{Kind, Table, write_shard};
+    let container = Container::new();
+    let columns = vec![("n".to_string(), Kind::Int), ("__index_level_0__".to_string(), Kind::Int)];
+    let table = Table { columns, rows: vec![vec![Cell::Int(7), Cell::Int(3)]] };
+    write_shard(&container.path("processing/input/data/part-0.parquet"), &table.batch(), &[]);
+    container.ok(LOADER, "training", &[]);
+    assert_eq!(fs::read_to_string(container.output("data/part-00000.csv")).unwrap(), "n\n7\n");
+}
+
+#[test]
+fn a_customer_is_one_whatever_the_type_of_the_shard() {
+    use super::common::table::{Kind, Table, write_shard};
+    let container = Container::new();
+    let shard = |name: &str, kind: Kind, customer: &dyn Fn(i64) -> Cell| {
+        let columns = vec![("customer".to_string(), kind), ("when".to_string(), Kind::Text)];
+        let rows = (0..40).map(|at| vec![customer(at), Cell::Text(format!("2024-{:02}-01", at % 12 + 1))]).collect();
+        write_shard(&container.path("processing/input/data").join(name), &Table { columns, rows }.batch(), &[]);
+    };
+    shard("part-0.parquet", Kind::Int, &|at| Cell::Int(at % 20));
+    shard("part-1.parquet", Kind::Float, &|at| if at == 0 { Cell::Missing } else { Cell::Float((at % 20) as f64) });
+    shard("part-2.parquet", Kind::Text, &|at| Cell::Text(format!("x{at}")));
+    let times = [
+        ("DATE_COLUMN", "when"),
+        ("GROUP_ID_COLUMN", "customer"),
+        ("SPLIT_DATE", "2024-07-01"),
+        ("TRAIN_RATIO", "0.5"),
+    ];
+    container.ok(TEMPORAL, "training", &times);
+    let customers = |split: &str| -> std::collections::BTreeSet<String> {
+        rows(&container.output("training_data").join(split)).iter().map(|row| row["customer"].clone()).collect()
+    };
+    let (train, val, oot) = (customers("train"), customers("val"), customers("test"));
+    assert!(train.contains("1") || val.contains("1"), "{train:?} {val:?}");
+    assert!(train.is_disjoint(&val) && train.is_disjoint(&oot));
+    assert!(!train.iter().chain(&val).any(|customer| customer.contains('.')));
+}

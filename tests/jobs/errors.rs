@@ -103,7 +103,8 @@ fn a_date_that_cannot_be_read_is_named_by_shard_and_row() {
 #[test]
 fn nothing_to_train_on() {
     let late = with_shard("when,customer\n2024-12-01,a\n2024-12-02,b\n");
-    late.fails(TEMPORAL, &TIMES, 3, &["Training data is empty after temporal split"]);
+    let says = ["Training data is empty after temporal split", "split.cutoff is what SPLIT_DATE says"];
+    late.fails(TEMPORAL, &TIMES, 3, &says);
     let one = with_shard("when,customer\n2024-10-01,a\n2024-10-02,b\n");
     let mut variables = TIMES.to_vec();
     variables.push(("TRAIN_RATIO", "0.1"));
@@ -122,6 +123,39 @@ fn nothing_to_train_on() {
 }
 
 #[test]
+fn shards_without_rows_or_without_a_label() {
+    for shard in ["x,y\n", "x,y\n1,\n2,\n"] {
+        let container = with_shard(shard);
+        container.ok(TABULAR, "training", &[("LABEL_FIELD", "y")]);
+        let file = container.output("train/train_processed_data.csv");
+        assert_eq!(std::fs::read_to_string(file).unwrap(), "x,y\n");
+        with_shard(shard).fails(
+            TEMPORAL,
+            &[("DATE_COLUMN", "y"), ("GROUP_ID_COLUMN", "x"), ("SPLIT_DATE", "2024-11-01")],
+            3,
+            &["Training data is empty after temporal split"],
+        );
+    }
+    for shard in ["[]", "{}"] {
+        let container = Container::new();
+        container.write("processing/input/data/part-0.json", shard);
+        container.fails(TABULAR, &[("LABEL_FIELD", "y")], 3, &["Label field 'y' not found in columns: []"]);
+    }
+}
+
+#[test]
+fn a_label_whose_numbers_became_text_is_warned_of() {
+    for (shard, says) in [
+        ("x,y\n1,2\n2,10\n3,abc\n", "2 of 3 classes are numbers, and `abc` is none"),
+        ("x,y\n1,007\n2,7\n", "the same number is written in several ways"),
+    ] {
+        let container = with_shard(shard);
+        let outcome = container.ok(TABULAR, "validation", &[("LABEL_FIELD", "y")]);
+        assert!(outcome.err.contains("warning: label y") && outcome.err.contains(says), "{}", outcome.err);
+    }
+}
+
+#[test]
 fn nothing_out_of_time_is_a_warning_and_a_header() {
     let shard: String = (0..9).map(|at| format!("2024-10-0{},c{at}\n", at + 1)).collect();
     for (streaming, file, copy) in
@@ -131,7 +165,7 @@ fn nothing_out_of_time_is_a_warning_and_a_header() {
         let mut variables = TIMES.to_vec();
         variables.push(("ENABLE_TRUE_STREAMING", streaming));
         let outcome = container.ok(TEMPORAL, "training", &variables);
-        assert!(outcome.err.contains("split oot has no rows"), "{}", outcome.err);
+        assert!(outcome.err.contains("warning: split oot has no rows"), "{}", outcome.err);
         for path in [container.output("training_data").join(file), container.output("oot_data").join(copy)] {
             assert_eq!(std::fs::read_to_string(path).unwrap(), "when,customer\n");
         }

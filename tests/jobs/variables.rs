@@ -102,7 +102,7 @@ fn what_says_how_a_job_is_run_changes_no_byte() {
             recipe(job, &all)
         };
         assert_eq!(with(("MAX_WORKERS", "3"))["run"]["threads"], 3);
-        assert_eq!(with(("MAX_WORKERS", "5000"))["run"]["threads"], 1024, "as many as there can be");
+        assert_eq!(with(("MAX_WORKERS", "5000"))["run"]["threads"], 256, "as many as there can be");
         assert_eq!(with(("STREAMING_BATCH_SIZE", "2"))["run"]["shards_at_once"], 2);
         assert_eq!(with(("ENABLE_TRUE_STREAMING", "TRUE"))["run"]["mode"], "streaming");
     }

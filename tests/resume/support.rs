@@ -92,7 +92,7 @@ impl Observer for Watch {
         let mut seen = self.seen.lock().unwrap();
         match event {
             Event::Begin { pass, .. } => seen.pass = Some(pass),
-            Event::Note(note) => seen.notes.push(note.to_string()),
+            Event::Note(note) | Event::Warning(note) => seen.notes.push(note.to_string()),
             _ => {}
         }
     }

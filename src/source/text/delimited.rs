@@ -186,6 +186,21 @@ pub(super) fn says(record: &Block, delimiter: u8, names: &[String]) -> bool {
     fields.len() == names.len() && fields.iter().zip(names).all(is)
 }
 
+/// Whether a record has these names, of several columns, in any order and case.
+pub(super) fn almost_says(record: &Block, delimiter: u8, names: &[String]) -> bool {
+    let sorted = |texts: &mut dyn Iterator<Item = String>| {
+        let mut texts: Vec<String> = texts.collect();
+        texts.sort_unstable();
+        texts
+    };
+    let fields = fields(&record.bytes, delimiter);
+    if fields.len() != names.len() || names.len() < 2 {
+        return false;
+    }
+    let found = sorted(&mut fields.iter().map(|field| String::from_utf8_lossy(field).trim().to_lowercase()));
+    found == sorted(&mut names.iter().map(|name| name.to_lowercase()))
+}
+
 /// Whether a carriage return outside quotes is no half of a line end.
 fn has_lone_return(bytes: &[u8]) -> bool {
     let mut quoted = false;

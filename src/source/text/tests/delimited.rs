@@ -82,7 +82,12 @@ fn a_first_record_that_says_the_signature_is_a_header() {
         assert_eq!(signed(&format!("{header}\n1,x\n")), (1, T::Int64), "{header:?}");
         assert_eq!(signed(header), (0, T::Null), "{header:?}");
     }
-    for first in ["a b,n", "N,a b", "n,a", "n,\"a\nb\"", ",a b", "n,", "\"\"\"n\"\"\",a b"] {
+    for disagreeing in ["a b,n", "N,a b"] {
+        let file = File::new(&format!("{disagreeing}\n1,x\n"));
+        let error = file.open_signed(&["n", "a b"]).map(drop).unwrap_err().to_string();
+        assert!(error.contains("in another order or case"), "{error}");
+    }
+    for first in ["n,a", "n,\"a\nb\"", ",a b", "n,", "\"\"\"n\"\"\",a b"] {
         assert_eq!(signed(&format!("{first}\n1,x\n")).0, 2, "{first:?}");
     }
     // Once is a header, and twice is a row.
