@@ -83,7 +83,7 @@ fn a_first_record_that_says_the_signature_is_a_header() {
         assert_eq!(signed(header), (0, T::Null), "{header:?}");
     }
     for disagreeing in ["a b,n", "N,a b"] {
-        let file = File::new(&format!("{disagreeing}\n1,x\n"));
+        let file = File::new(format!("{disagreeing}\n1,x\n"));
         let error = file.open_signed(&["n", "a b"]).map(drop).unwrap_err().to_string();
         assert!(error.contains("in another order or case"), "{error}");
     }
