@@ -4,14 +4,14 @@
 use std::sync::Arc;
 
 use arrow::array::{
-    Array, ArrayRef, ArrowPrimitiveType, AsArray, BooleanArray, DictionaryArray, PrimitiveArray, StringArray,
-    StringBuilder, new_null_array,
+    Array, ArrayRef, ArrowNativeTypeOp, ArrowPrimitiveType, AsArray, BooleanArray, DictionaryArray, PrimitiveArray,
+    StringArray, StringBuilder, new_null_array,
 };
 use arrow::buffer::NullBuffer;
 use arrow::compute::{cast, take};
 use arrow::datatypes::{
-    DataType, Date32Type, Float32Type, Float64Type, Int32Type, Int64Type, TimeUnit, TimestampMicrosecondType,
-    UInt64Type,
+    ArrowNativeType, DataType, Date32Type, Decimal128Type, Decimal256Type, DecimalType, Float32Type, Float64Type,
+    Int32Type, Int64Type, TimeUnit, TimestampMicrosecondType, UInt64Type,
 };
 use arrow::util::display::ArrayFormatter;
 
@@ -189,7 +189,9 @@ fn make(array: &ArrayRef, to: &DataType) -> Result<Made> {
         T::Float64 => of_floats(array.as_primitive(), to),
         T::Float32 | T::Float16 => make(&cast(array, &T::Float64).map_err(failed)?, to),
         T::Date32 | T::Date64 | T::Timestamp(..) => of_times(array, to),
-        // Decimals: what they are written as is what they are.
+        T::Decimal128(_, scale) if is_whole(to) => of_decimals::<Decimal128Type>(array, *scale, to),
+        T::Decimal256(_, scale) if is_whole(to) => of_decimals::<Decimal256Type>(array, *scale, to),
+        // Decimals as floats: what they are written as is what they are.
         _ => of_texts(text(array)?.as_string(), to),
     }
 }
@@ -291,6 +293,38 @@ fn of_texts(texts: &StringArray, to: &DataType) -> Result<Made> {
             };
             primitives::<TimestampMicrosecondType, _>(values, read(parse))
         }
+        other => return Err(impossible(other)),
+    })
+}
+
+fn is_whole(to: &DataType) -> bool {
+    matches!(to, DataType::Boolean | DataType::Int32 | DataType::Int64)
+}
+
+/// Decimals as whole numbers: what is stored, over 10^`scale`, where nothing is left over.
+fn of_decimals<T: DecimalType>(array: &ArrayRef, scale: i8, to: &DataType) -> Result<Made> {
+    let power = T::Native::usize_as(10).pow_checked(scale.unsigned_abs().into()).ok();
+    let whole = |stored: T::Native| {
+        if stored.is_zero() {
+            return Some(0);
+        }
+        let value = match (power?, scale >= 0) {
+            (power, true) if stored.mod_checked(power).ok()?.is_zero() => stored.div_checked(power).ok()?,
+            (_, true) => return None,
+            (power, false) => stored.mul_checked(power).ok()?,
+        };
+        value.to_i64()
+    };
+    let values = array.as_primitive::<T>().iter();
+    Ok(match to {
+        DataType::Boolean => booleans(values, |value| {
+            let whole = whole(value);
+            truth(whole == Some(0), whole == Some(1))
+        }),
+        DataType::Int32 => {
+            primitives::<Int32Type, _>(values, |value| whole(value).and_then(|v| v.try_into().ok()).into())
+        }
+        DataType::Int64 => primitives::<Int64Type, _>(values, |value| whole(value).into()),
         other => return Err(impossible(other)),
     })
 }

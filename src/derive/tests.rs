@@ -2,7 +2,7 @@
 
 use arrow::array::*;
 use arrow::csv::Writer;
-use arrow::datatypes::{Field, Int32Type, Schema, TimeUnit};
+use arrow::datatypes::{Field, Int32Type, Schema, TimeUnit, i256};
 use serde_json::{Value, json};
 
 use super::*;
@@ -121,6 +121,50 @@ fn numbers_are_exact_or_refused() {
     assert_cast(of(BooleanArray::from(vec![Some(true), None])), "int32", of(Int32Array::from(vec![Some(1), None])));
     let decimals = Decimal128Array::from(vec![300, 250]).with_precision_and_scale(10, 2).expect("decimals");
     assert_cast(of(decimals), "int64", of(Int64Array::from(vec![Some(3), None])));
+}
+
+#[test]
+fn a_decimal_is_whole_by_its_digits() {
+    let narrow = |unscaled: Vec<i128>, scale| {
+        of(Decimal128Array::from(unscaled).with_precision_and_scale(38, scale).expect("decimals"))
+    };
+    // A float has none of what tells these from the whole number beside them.
+    assert_cast(
+        narrow(
+            vec![
+                45_035_996_273_704_961,
+                90_071_992_547_409_930,
+                92_233_720_368_547_758_070,
+                92_233_720_368_547_758_080,
+            ],
+            1,
+        ),
+        "int64",
+        of(Int64Array::from(vec![None, Some(9_007_199_254_740_993), Some(i64::MAX), None])),
+    );
+    let one = 10_i128.pow(20);
+    assert_cast(
+        narrow(vec![one - 1, one, -7 * one, i128::from(i32::MAX) * one, (1 << 31) * one, 0], 20),
+        "int32",
+        of(Int32Array::from(vec![None, Some(1), Some(-7), Some(i32::MAX), None, Some(0)])),
+    );
+    assert_cast(
+        narrow(vec![0, 100, 200, 101], 2),
+        "bool",
+        of(BooleanArray::from(vec![Some(false), Some(true), None, None])),
+    );
+    assert_cast(
+        narrow(vec![0, 12, i128::MAX / 1000], -3),
+        "int64",
+        of(Int64Array::from(vec![Some(0), Some(12_000), None])),
+    );
+    let one = i256::from_i128(10_i128.pow(38)).wrapping_mul(i256::from_i128(10_i128.pow(12)));
+    let wide = vec![one, one.wrapping_sub(i256::ONE), one.wrapping_mul(i256::from_i128(i64::MIN.into())), i256::ZERO];
+    assert_cast(
+        of(Decimal256Array::from(wide).with_precision_and_scale(76, 50).expect("decimals")),
+        "int64",
+        of(Int64Array::from(vec![Some(1), None, Some(i64::MIN), Some(0)])),
+    );
 }
 
 #[test]

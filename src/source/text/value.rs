@@ -1,6 +1,7 @@
 //! What one field of text says: numbers, words for truth and absence, dates, instants. Every reader is exact: it gives
 //! the value that was written, correctly rounded where it is a decimal fraction, or nothing.
 
+use std::num::IntErrorKind;
 use std::sync::Arc;
 
 use hashbrown::HashSet;
@@ -104,9 +105,55 @@ pub(crate) fn any_float32(field: &[u8]) -> Option<f32> {
 /// An integer for a column that the recipe says is one: leading zeros are zeros, and `3.0`, as pandas writes integers
 /// of a column with gaps, is 3.
 pub(crate) fn any_integer(field: &[u8]) -> Option<i64> {
-    const EXACT: f64 = (1_i64 << 53) as f64;
-    let whole = |value: &f64| value.fract() == 0.0 && value.abs() < EXACT;
-    numeral(field)?.parse().ok().or_else(|| any_float(field).filter(whole).map(|value| value as i64))
+    let text = numeral(field)?;
+    text.parse().ok().or_else(|| whole(text))
+}
+
+/// The number of this text with a point or an exponent, if it is whole and within 64 bits. The digits alone tell: a float
+/// has not all of them.
+fn whole(text: &str) -> Option<i64> {
+    let (mantissa, exponent) = match text.split_once(['e', 'E']) {
+        Some((mantissa, exponent)) => (mantissa, power(exponent)?),
+        None => (text, 0),
+    };
+    let digits = mantissa.strip_prefix(['+', '-']).unwrap_or(mantissa);
+    let (before, after) = digits.split_once('.').unwrap_or((digits, ""));
+    let digits = || before.bytes().chain(after.bytes());
+    if before.len() + after.len() == 0 || !digits().all(|byte| byte.is_ascii_digit()) {
+        return None;
+    }
+    // Where the point is, once the exponent has moved it: all digits behind it are to be zeros.
+    let point = before.len() as i64 + exponent;
+    let sign = if mantissa.starts_with('-') { -1 } else { 1 };
+    let mut value = 0_i64;
+    for (at, byte) in (0..).zip(digits()) {
+        let digit = i64::from(byte - b'0');
+        if at < point {
+            value = value.checked_mul(10)?.checked_add(sign * digit)?;
+        } else if digit != 0 {
+            return None;
+        }
+    }
+    let mut zeros = point - (before.len() + after.len()) as i64;
+    // No more than 19 times: zero stays zero, and anything else has not room for more.
+    while zeros > 0 && value != 0 {
+        value = value.checked_mul(10)?;
+        zeros -= 1;
+    }
+    Some(value)
+}
+
+/// An exponent; one beyond all numbers of digits is as good as another.
+fn power(text: &str) -> Option<i64> {
+    const MOST: i64 = 1 << 62;
+    match text.parse::<i64>() {
+        Ok(exponent) => Some(exponent.clamp(-MOST, MOST)),
+        Err(error) => match error.kind() {
+            IntErrorKind::PosOverflow => Some(MOST),
+            IntErrorKind::NegOverflow => Some(-MOST),
+            _ => None,
+        },
+    }
 }
 
 /// A truth value for a column that the recipe says is one: also `1` and `0`.

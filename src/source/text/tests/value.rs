@@ -171,7 +171,42 @@ fn forced_readers_take_what_can_be_read_as_the_type() {
     assert_eq!(any_integer(b"007"), Some(7));
     assert_eq!(any_integer(b"3.0"), Some(3));
     assert_eq!(any_integer(b"3.5"), None);
-    assert_eq!(any_integer(b"9007199254740993.0"), None);
+    for (text, value) in [
+        ("9007199254740993.0", 9_007_199_254_740_993),
+        ("-9223372036854775808.000", i64::MIN),
+        ("9223372036854775807.", i64::MAX),
+        ("922337203685477580.7e1", i64::MAX),
+        ("-1234500e-2", -12_345),
+        ("+.5E1", 5),
+        ("00.0e99999999999999999999", 0),
+        ("0e-99999999999999999999", 0),
+        ("-0.0", 0),
+        ("1e18", 1_000_000_000_000_000_000),
+    ] {
+        assert_eq!(any_integer(text.as_bytes()), Some(value), "{text}");
+    }
+    for text in [
+        "4503599627370496.1",
+        "0.99999999999999999999",
+        "9223372036854775808.0",
+        "-9223372036854775809.0",
+        "1e19",
+        "1e99999999999999999999",
+        "1e-99999999999999999999",
+        "1e-1",
+        ".",
+        "-",
+        "e5",
+        ".e5",
+        "1e",
+        "1e+",
+        "1e5.0",
+        "1.2.3",
+        "--1.0",
+        "+-1.0",
+    ] {
+        assert_eq!(any_integer(text.as_bytes()), None, "{text}");
+    }
     assert_eq!(any_float(b"00.5"), Some(0.5));
     assert_eq!(any_float(b"9007199254740993"), Some(9_007_199_254_740_992.0));
     assert_eq!(any_float(b"1e999"), None);
@@ -222,6 +257,18 @@ proptest! {
         // The commonest forms are never left to the other.
         let decimal = field.first().is_some_and(|first| matches!(first, b'1'..=b'9')) && field.iter().all(|byte| matches!(byte, b'0'..=b'9' | b'.'));
         prop_assert_eq!(short(word, length as u32).is_some() || !decimal, number(field).is_some() || !decimal);
+    }
+
+    #[test]
+    fn a_whole_number_is_told_wherever_its_point_is(value: i64, shift in 0_usize..25, zeros in 0_usize..25, tenth in 0_u8..10) {
+        let sign = if value < 0 { "-" } else { "" };
+        let digits = format!("{:0width$}", value.unsigned_abs(), width = shift + 1);
+        let (before, after) = digits.split_at(digits.len() - shift);
+        let padding = "0".repeat(zeros);
+        let whole = format!("{sign}{before}.{after}{padding}e{shift}");
+        prop_assert_eq!(any_integer(whole.as_bytes()), Some(value), "{}", whole);
+        let broken = format!("{sign}{before}.{after}{padding}{tenth}e{shift}");
+        prop_assert_eq!(any_integer(broken.as_bytes()), Some(value).filter(|_| tenth == 0), "{}", broken);
     }
 
     #[test]
