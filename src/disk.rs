@@ -35,7 +35,7 @@ pub fn temporary_name(path: &Path) -> PathBuf {
 }
 
 /// The directory that holds the entry `path`.
-fn directory_of(path: &Path) -> &Path {
+pub(crate) fn directory_of(path: &Path) -> &Path {
     match path.parent() {
         Some(parent) if !parent.as_os_str().is_empty() => parent,
         _ => Path::new("."),

@@ -26,6 +26,15 @@ impl Disk {
         let looked = self.may(Action::Look, path).and_then(|()| fs::metadata(path));
         looked.map(|found| found.dev()).map_err(|e| Error::io("look at", path, e))
     }
+
+    /// What tells a directory from others, whatever path leads to it, or nothing when there is none.
+    ///
+    /// # Errors
+    /// [`Error::Io`], except for a directory that is not there.
+    pub fn directory_identity(&self, path: &Path) -> Result<Option<(u64, u64)>> {
+        let found = self.look_if_any(path)?.filter(fs::Metadata::is_dir);
+        Ok(found.map(|found| (found.dev(), found.ino())))
+    }
 }
 
 fn is_mount_point(path: &Path) -> io::Result<bool> {

@@ -6,6 +6,7 @@
 //! in_place   DIR/.twopass-staging/FILE     ── all durable ──▶ a rename each ──▶ DIR/FILE    (staging/in_place.rs)
 //! ```
 
+mod found;
 mod in_place;
 mod keep;
 mod whole;
@@ -16,7 +17,7 @@ use std::path::PathBuf;
 use rayon::prelude::*;
 
 use super::SealedPart;
-use crate::disk::{AppendFile, Disk};
+use crate::disk::{AppendFile, Disk, directory_of};
 use crate::error::Result;
 use crate::spec::Publish;
 use crate::spec::files::Files;
@@ -35,8 +36,25 @@ pub struct Target<'a> {
 }
 
 /// The right to build an output: lock files are held for as long.
+#[derive(Default)]
 pub struct Claim {
-    _locks: Vec<Lock>,
+    locks: Vec<Lock>,
+    /// The directories that have one of them in it.
+    directories: BTreeSet<(u64, u64)>,
+}
+
+impl Claim {
+    /// Locks directories, those of them that are there and not locked yet.
+    fn take(&mut self, disk: &Disk, directories: &BTreeSet<PathBuf>) -> Result<()> {
+        for directory in directories {
+            let Some(identity) = disk.directory_identity(directory)? else { continue };
+            if self.directories.insert(identity) {
+                let file = directory.join(in_place::LOCK);
+                self.locks.push(Lock::take(disk, &file, directory)?.removed_after(disk, &file));
+            }
+        }
+        Ok(())
+    }
 }
 
 impl Target<'_> {
@@ -57,17 +75,22 @@ impl Target<'_> {
     /// # Errors
     /// [`crate::error::Error::Conflict`] that names the process which has it; [`crate::error::Error::Io`].
     pub fn claim(&self) -> Result<Claim> {
-        let files = match self.files.publish() {
-            Publish::Rename => vec![whole::lock_file(self.files)],
-            Publish::InPlace => in_place::lock_files(self.files),
-        };
-        let lock = |(file, of): &(PathBuf, PathBuf)| {
-            if let Some(directory) = file.parent() {
-                self.disk.create_dir_all(directory)?;
+        let Self { disk, files, .. } = *self;
+        let mut claim = Claim::default();
+        match files.publish() {
+            Publish::Rename => {
+                let file = whole::lock_file(files);
+                disk.create_dir_all(directory_of(&file))?;
+                claim.locks.push(Lock::take(disk, &file, files.root())?.removed_after(disk, &file));
             }
-            Ok(Lock::take(self.disk, file, of)?.removed_after(self.disk, file))
-        };
-        Ok(Claim { _locks: files.iter().map(lock).collect::<Result<_>>()? })
+            Publish::InPlace => {
+                let directories = files.directories();
+                directories.iter().try_for_each(|directory| disk.create_dir_all(directory))?;
+                in_place::check_distinct(disk, files)?;
+                claim.take(disk, &directories)?;
+            }
+        }
+        Ok(claim)
     }
 }
 
@@ -76,7 +99,7 @@ pub struct Staging {
     disk: Disk,
     files: Files,
     overwrite: bool,
-    _claim: Claim,
+    claim: Claim,
 }
 
 impl Staging {
@@ -88,16 +111,16 @@ impl Staging {
     /// [`crate::error::Error::Conflict`] when `target` has something in it that may not be replaced; [`crate::error::Error::Io`]; what `go_on` says.
     pub fn begin(
         target: Target<'_>,
-        claim: Claim,
+        mut claim: Claim,
         parts: &[PartRecord],
         go_on: &(dyn Fn() -> Result<()> + Sync),
     ) -> Result<(Self, Vec<PartRecord>)> {
         target.check()?;
         let Target { disk, files, overwrite } = target;
         if files.publish() == Publish::InPlace {
-            in_place::take_back(disk, files)?;
+            in_place::take_back(disk, files, &mut claim, go_on)?;
         }
-        let staging = Self { disk: disk.clone(), files: files.clone(), overwrite, _claim: claim };
+        let staging = Self { disk: disk.clone(), files: files.clone(), overwrite, claim };
         let check = |part: &PartRecord| {
             Ok(keep::is_intact(disk, &staging.staged(&part.path), part, go_on)?.then(|| part.clone()))
         };
@@ -116,7 +139,7 @@ impl Staging {
     pub fn staged(&self, path: &str) -> PathBuf {
         match self.files.publish() {
             Publish::Rename => whole::directory(&self.files).join(path),
-            Publish::InPlace => in_place::staged(&self.files.resolve(path)),
+            Publish::InPlace => found::staged(&self.files.resolve(path)),
         }
     }
 
@@ -157,11 +180,11 @@ impl Staging {
     ///
     /// # Errors
     /// As [`Staging::begin`].
-    pub fn publish(self) -> Result<()> {
+    pub fn publish(mut self) -> Result<()> {
         let target = Target { disk: &self.disk, files: &self.files, overwrite: self.overwrite };
         match self.files.publish() {
             Publish::Rename => whole::publish(&target),
-            Publish::InPlace => in_place::publish(&target),
+            Publish::InPlace => in_place::publish(&target, &mut self.claim),
         }
     }
 }

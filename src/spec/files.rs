@@ -128,8 +128,14 @@ impl Files {
         self.paths().map(directory).collect()
     }
 
-    /// No two files have one name, and none has the name of a directory of another.
-    fn check_distinct(&self) -> Result<()> {
+    /// Whether a file of the output may have this path.
+    pub fn may_give(&self, path: &Path) -> bool {
+        let name = path.file_name().map(|name| name.to_string_lossy()).unwrap_or_default();
+        self.places().iter().any(|place| path.parent() == Some(&place.directory) && place.name.gives(&name))
+    }
+
+    /// All files, with what names them.
+    fn places(&self) -> Vec<Place> {
         let root = &self.root;
         let literal = |key: &str, path: &str| Place::new(key.into(), root, &Pattern::literal(path));
         let mut places = vec![literal("output.signature_file", &self.signature)];
@@ -139,6 +145,12 @@ impl Files {
             let key = || format!("output.files.{name}");
             places.extend(patterns.iter().map(|pattern| Place::new(key(), root, pattern)));
         }
+        places
+    }
+
+    /// No two files have one name, and none has the name of a directory of another.
+    fn check_distinct(&self) -> Result<()> {
+        let places = self.places();
         for (at, one) in places.iter().enumerate() {
             if let Some(other) = places[..at].iter().find(|other| other.meets(one)) {
                 let path = one.directory.join(one.name.path(0));

@@ -2,43 +2,32 @@
 //! renamed, and no file leaves its directory's file system. For a moment there is no output.
 //!
 //! ```text
-//! OUT/.twopass-lock                   held while the output is built, and one in each directory out of OUT
+//! DIR/.twopass-lock                   held while the output is built, in each directory that has files of it
 //! DIR/.twopass-staging/FILE           complete and durable, in each directory that has files of the output
 //! OUT/.twopass-staging/_manifest.json the last of them: it lists them all, and from here on a run may be publishing
 //!   ─▶ an output that is replaced: its _SUCCESS removed, then what it lists, then its manifest
-//!   ─▶ DIR/FILE, renamed one by one ─▶ directories synced
+//!   ─▶ DIR/FILE, renamed one by one, each that it lists and no other ─▶ directories synced, and those that they are in
 //!   ─▶ OUT/_manifest.json, durable ─▶ staging directories removed ─▶ OUT/_SUCCESS, durable
 //! ```
 //!
 //! Without `_SUCCESS` nothing is published: whatever one of the two manifests lists was being put there or being removed
 //! when a run was cut short. The next run takes it back into staging, where all is checked by length and checksum before
-//! it is kept. So nothing depends on which of the renames happened.
+//! it is kept. So nothing depends on which of the renames happened. A file that has no more than a listed name is nobody's
+//! to take (`found.rs`).
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
-use super::{Target, whole};
-use crate::disk::Disk;
+use super::found::{Found, Listing, staged};
+use super::{Claim, Target};
+use crate::disk::{Disk, directory_of};
 use crate::error::{Error, Result};
-use crate::sink::manifest::Manifest;
-use crate::spec::files::{Files, MANIFEST, SKIPPED, STAGING, SUCCESS};
+use crate::spec::files::{Files, MANIFEST, STAGING, SUCCESS};
 
-const LOCK: &str = ".twopass-lock";
+pub(super) const LOCK: &str = ".twopass-lock";
 /// What file systems put into their top directory.
 const LOST_AND_FOUND: &str = "lost+found";
-
-/// What is locked, and for the use of what: the output's directory, and those out of it, which other outputs may share.
-pub(super) fn lock_files(files: &Files) -> Vec<(PathBuf, PathBuf)> {
-    let out_of_it = files.directories().into_iter().filter(|directory| !directory.starts_with(files.root()));
-    let all = std::iter::once(files.root().to_path_buf()).chain(out_of_it);
-    all.map(|directory| (directory.join(LOCK), directory)).collect()
-}
-
-/// Where a file is until it is published.
-pub(super) fn staged(path: &Path) -> PathBuf {
-    let name = path.file_name().unwrap_or_default();
-    path.with_file_name(STAGING).join(name)
-}
 
 /// All staging directories.
 pub(super) fn directories(files: &Files) -> BTreeSet<PathBuf> {
@@ -46,8 +35,13 @@ pub(super) fn directories(files: &Files) -> BTreeSet<PathBuf> {
 }
 
 pub(super) fn check(target: &Target<'_>) -> Result<()> {
+    check_beside(target, &Found::look(target.disk, target.files)?)
+}
+
+/// Checks that nothing is in the way of the output but what is `found` of an earlier one.
+fn check_beside(target: &Target<'_>, found: &Found) -> Result<()> {
     let Target { disk, files, overwrite } = *target;
-    let ours = Found::look(disk, files)?;
+    check_distinct(disk, files)?;
     for directory in files.directories() {
         if disk.is_dir_if_any(&directory)? == Some(false) {
             let message = format!("output {} is a file; choose another --output", directory.display());
@@ -55,172 +49,153 @@ pub(super) fn check(target: &Target<'_>) -> Result<()> {
         }
         for name in disk.list_if_any(&directory)?.unwrap_or_default() {
             let path = directory.join(&name);
-            let may_stay = name.starts_with('.') || name == LOST_AND_FOUND;
-            if may_stay || ours.may_go(&path, overwrite) || disk.is_dir_if_any(&path)? == Some(true) {
+            if disk.is_dir_if_any(&path)? == Some(true) {
+                if files.may_give(&path) {
+                    let message =
+                        format!("{} is a directory, and the output needs a file there; move it away", path.display());
+                    return Err(Error::Conflict(message));
+                }
                 continue;
             }
-            return Err(ours.conflict(&directory, &name, overwrite));
+            let may_stay = name.starts_with('.') || name == LOST_AND_FOUND;
+            if !may_stay && !found.may_go(&path, overwrite) {
+                return Err(found.conflict(&directory, &name, overwrite));
+            }
         }
     }
     Ok(())
 }
 
-/// What stands where the output is to be, of an earlier one.
-struct Found {
-    root: PathBuf,
-    is_whole: bool,
-    has_manifest: bool,
-    /// What is listed in the manifest, and in that of a publication that was cut short; empty without either.
-    listed: BTreeSet<PathBuf>,
-}
-
-impl Found {
-    fn look(disk: &Disk, files: &Files) -> Result<Self> {
-        let root = files.root().to_path_buf();
-        let is_whole = disk.length_if_any(&root.join(SUCCESS))?.is_some();
-        let published = listed(disk, &root, &root.join(MANIFEST))?;
-        // Beside a whole output, what is staged was not being published yet.
-        let staged = if is_whole { None } else { listed(disk, &root, &staged(&root.join(MANIFEST)))? };
-        let has_manifest = published.is_some();
-        let mut listed: BTreeSet<PathBuf> = published.into_iter().chain(staged).flatten().collect();
-        if !listed.is_empty() {
-            listed.insert(root.join(SKIPPED));
-        }
-        Ok(Self { root, is_whole, has_manifest, listed })
-    }
-
-    /// Whether a run may take this file away.
-    fn may_go(&self, path: &Path, overwrite: bool) -> bool {
-        let is_mark = || self.has_manifest && [SUCCESS, MANIFEST].iter().any(|name| self.root.join(name) == path);
-        (overwrite || !self.is_whole) && (self.listed.contains(path) || is_mark())
-    }
-
-    fn conflict(&self, directory: &Path, name: &str, overwrite: bool) -> Error {
-        if overwrite && !self.has_manifest && directory == self.root {
-            return whole::not_ours(&self.root);
-        }
-        let directory = directory.display();
-        Error::Conflict(match overwrite {
-            true => format!(
-                "output {directory} has a file {name} that is not of the output to be replaced, so --overwrite leaves it alone; move it away"
-            ),
-            false => format!(
-                "output {directory} exists and is not empty: it has {name}; choose another --output, or give --overwrite"
-            ),
-        })
-    }
-}
-
-/// The files that a manifest lists, but for itself, below `root`; nothing when there is none.
-///
-/// # Errors
-/// [`Error::Conflict`] when it cannot be read, or lists what its recipe does not: then nothing may be removed for its sake.
-fn listed(disk: &Disk, root: &Path, manifest: &Path) -> Result<Option<BTreeSet<PathBuf>>> {
-    let Some(bytes) = disk.read_if_any(manifest)? else { return Ok(None) };
-    let refuse = |why: &str| {
-        let message = format!("{} {why}, so it is not known what it lists; move that output away", manifest.display());
-        Err(Error::Conflict(message))
-    };
-    let Ok(found) = Manifest::from_json(&bytes) else { return refuse("cannot be read") };
-    let files = serde_json::from_value(found.recipe.clone()).ok().and_then(|recipe| Files::of(&recipe).ok());
-    let Some(files) = files.map(|files| files.at(root)) else { return refuse("has a recipe that no run accepts") };
-    let mut all: BTreeSet<PathBuf> =
-        [files.signature()].into_iter().chain(files.metadata()).map(|path| files.resolve(path)).collect();
-    for split in &found.splits {
-        let Some(at) = files.split(&split.name) else { return refuse("has a split that its recipe has not") };
-        for (part, number) in split.parts.iter().zip(0..) {
-            if (part.path.clone(), &part.copies) != (files.part(at, number), &files.copies(at, number)) {
-                return refuse("has parts where its recipe has none");
-            }
-            all.extend(std::iter::once(&part.path).chain(&part.copies).map(|path| files.resolve(path)));
+/// Checks that no two directories of the output are one by a link or a mount: each is thought to have its own files alone.
+pub(super) fn check_distinct(disk: &Disk, files: &Files) -> Result<()> {
+    let mut known = BTreeMap::new();
+    for directory in files.directories() {
+        let Some(identity) = disk.directory_identity(&directory)? else { continue };
+        if let Some(other) = known.insert(identity, directory.clone()) {
+            let message = format!(
+                "{} and {} are one directory, by a link or a mount; give the files of the output directories of their own, or one path to it",
+                other.display(),
+                directory.display()
+            );
+            return Err(Error::Conflict(message));
         }
     }
-    Ok(Some(all))
+    Ok(())
 }
 
 /// Takes what a publication that was cut short has put into its place, or has not yet removed, back into staging.
-pub(super) fn take_back(disk: &Disk, files: &Files) -> Result<()> {
+pub(super) fn take_back(
+    disk: &Disk,
+    files: &Files,
+    claim: &mut Claim,
+    go_on: &(dyn Fn() -> Result<()> + Sync),
+) -> Result<()> {
     let found = Found::look(disk, files)?;
+    claim.take(disk, &found.directories())?;
     if found.is_whole {
-        let staged = listed(disk, &found.root, &staged(&found.root.join(MANIFEST)))?;
-        return remove_elsewhere(disk, files, &staged.unwrap_or_default());
+        return remove_elsewhere(disk, files, &found);
     }
-    let mut changed = BTreeSet::new();
-    for path in &found.listed {
-        if disk.is_dir_if_any(path)? != Some(false) {
-            continue;
+    for paths in found.in_place(disk, go_on)? {
+        let mut changed = BTreeSet::new();
+        for path in &paths {
+            let back = staged(path);
+            if disk.length_if_any(&back)?.is_some() {
+                // What is staged was not renamed: this is of the output to be replaced.
+                disk.remove_file(path)?;
+            } else {
+                disk.create_dir_all(directory_of(&back))?;
+                disk.rename(path, &back)?;
+                changed.insert(directory_of(&back).to_path_buf());
+            }
+            changed.insert(directory_of(path).to_path_buf());
         }
-        let back = staged(path);
-        if disk.length_if_any(&back)?.is_some() {
-            // What is staged was not renamed: this is of the output to be replaced.
-            disk.remove_file(path)?;
-        } else {
-            disk.create_dir_all(parent(&back))?;
-            disk.rename(path, &back)?;
-            changed.insert(parent(&back).to_path_buf());
-        }
-        changed.insert(parent(path).to_path_buf());
+        changed.iter().try_for_each(|directory| disk.sync_dir(directory))?;
     }
-    changed.iter().try_for_each(|directory| disk.sync_dir(directory))?;
-    remove_elsewhere(disk, files, &found.listed)?;
+    remove_elsewhere(disk, files, &found)?;
     // Only now: until here it says what to take back.
-    if found.has_manifest {
-        disk.remove_file(&found.root.join(MANIFEST))?;
-        disk.sync_dir(&found.root)?;
+    if found.published.is_some() {
+        disk.remove_file(&files.root().join(MANIFEST))?;
+        disk.sync_dir(files.root())?;
     }
     Ok(())
 }
 
-/// Removes what is staged where another recipe had its files: nothing is built there now.
-fn remove_elsewhere(disk: &Disk, files: &Files, listed: &BTreeSet<PathBuf>) -> Result<()> {
-    let all: BTreeSet<PathBuf> = listed.iter().map(|path| parent(path).join(STAGING)).collect();
-    all.difference(&directories(files)).try_for_each(|directory| disk.remove_dir_all(directory))
+/// Removes what is staged where another recipe had its files: nothing is built there now. Where another output has its
+/// manifest staged, it stays: that one removes all when it goes on.
+fn remove_elsewhere(disk: &Disk, files: &Files, found: &Found) -> Result<()> {
+    for directory in found.directories().difference(&files.directories()) {
+        let staging = directory.join(STAGING);
+        if disk.length_if_any(&staging.join(MANIFEST))?.is_none() {
+            disk.remove_dir_all(&staging)?;
+        }
+    }
+    Ok(())
 }
 
-pub(super) fn publish(target: &Target<'_>) -> Result<()> {
+pub(super) fn publish(target: &Target<'_>, claim: &mut Claim) -> Result<()> {
     let Target { disk, files, .. } = *target;
     let (root, staging) = (files.root(), directories(files));
     staging.iter().try_for_each(|directory| disk.sync_dir(directory))?;
-    check(target)?;
-    remove_old(disk, files)?;
-    for directory in &staging {
-        for name in disk.list_if_any(directory)?.unwrap_or_default() {
-            if name != MANIFEST && !name.starts_with('.') {
-                disk.rename(&directory.join(&name), &parent(directory).join(&name))?;
-            }
-        }
+    // Nothing of what is staged is in place: what has its name there came meanwhile.
+    let old = Found::published(disk, files)?;
+    check_beside(target, &old)?;
+    let journal = staged(&root.join(MANIFEST));
+    let Some(new) = Listing::read(disk, root, &journal)? else {
+        let what = format!("publishing {}", journal.display());
+        return Err(Error::failed(what, "it is missing; nothing was published, run again"));
+    };
+    let steps = new.all_staged(disk)?;
+    remove_old(disk, files, &old, claim)?;
+    for paths in &steps {
+        paths.iter().try_for_each(|path| disk.rename(&staged(path), path))?;
+        files.directories().iter().try_for_each(|directory| disk.sync_dir(directory))?;
     }
-    files.directories().iter().try_for_each(|directory| disk.sync_dir(directory))?;
+    sync_above(disk, files)?;
     // Written anew rather than renamed: at no instant is there neither this list nor that.
-    let manifest = disk.read(&staged(&root.join(MANIFEST)))?;
+    let manifest = disk.read(&journal)?;
     disk.write_durably(&root.join(MANIFEST), &manifest)?;
     for directory in &staging {
         disk.remove_dir_all(directory)?;
-        disk.sync_dir(parent(directory))?;
+        disk.sync_dir(directory_of(directory))?;
     }
     disk.write_durably(&root.join(SUCCESS), b"")
 }
 
 /// Removes the output that is to be replaced, its mark first and its manifest last.
-fn remove_old(disk: &Disk, files: &Files) -> Result<()> {
+fn remove_old(disk: &Disk, files: &Files, old: &Found, claim: &mut Claim) -> Result<()> {
+    if old.published.is_none() {
+        return Ok(());
+    }
     let root = files.root();
-    let Some(mut old) = listed(disk, root, &root.join(MANIFEST))? else { return Ok(()) };
-    old.insert(root.join(SKIPPED));
+    claim.take(disk, &old.directories())?;
+    let steps = old.in_place(disk, &|| Ok(()))?;
     disk.remove_file(&root.join(SUCCESS))?;
     disk.sync_dir(root)?;
-    let mut changed = BTreeSet::new();
-    for path in &old {
-        if disk.is_dir_if_any(path)? == Some(false) {
-            disk.remove_file(path)?;
-            changed.insert(parent(path).to_path_buf());
-        }
+    for paths in &steps {
+        paths.iter().try_for_each(|path| disk.remove_file(path))?;
+        let changed: BTreeSet<&Path> = paths.iter().map(|path| directory_of(path)).collect();
+        changed.iter().try_for_each(|directory| disk.sync_dir(directory))?;
     }
-    changed.iter().try_for_each(|directory| disk.sync_dir(directory))?;
     disk.remove_file(&root.join(MANIFEST))?;
     disk.sync_dir(root)
 }
 
-/// The directory of a path that has one.
-fn parent(path: &Path) -> &Path {
-    path.parent().unwrap_or(Path::new("."))
+/// Makes the names of the directories durable, up to the first that the output's own is in: a run that was killed may have
+/// made them and not come to that.
+fn sync_above(disk: &Disk, files: &Files) -> Result<()> {
+    let root = files.root();
+    let mut above = BTreeSet::new();
+    for directory in files.directories() {
+        for one in directory.ancestors().skip(1) {
+            above.insert(one.to_path_buf());
+            if one != root && root.starts_with(one) {
+                break;
+            }
+        }
+    }
+    above.iter().try_for_each(|directory| match disk.sync_dir(directory) {
+        // No run made a directory in it: that takes such a sync.
+        Err(Error::Io { source, .. }) if source.kind() == ErrorKind::PermissionDenied => Ok(()),
+        done => done,
+    })
 }

@@ -11,8 +11,8 @@ use crate::error::{Error, Result};
 use crate::sink::SealedPart;
 use crate::store::PartRecord;
 
-/// Bytes of a file that are read at once.
-const READ_BYTES: usize = 1 << 20;
+/// Bytes of a file that are read at once, by each thread: too few to be counted.
+const READ_BYTES: usize = 1 << 17;
 
 /// Whether a part is there, as it was recorded. One that cannot be read is not: it is written again.
 pub(super) fn is_intact(
@@ -21,20 +21,32 @@ pub(super) fn is_intact(
     part: &PartRecord,
     go_on: &(dyn Fn() -> Result<()> + Sync),
 ) -> Result<bool> {
-    let Ok(Some(bytes)) = disk.length_if_any(path) else { return Ok(false) };
-    let Ok(mut file) = disk.open(path) else { return Ok(false) };
-    if bytes != part.bytes {
+    match has_bytes(disk, path, (part.bytes, part.xxh3), go_on) {
+        Err(Error::Io { .. }) => Ok(false),
+        known => known,
+    }
+}
+
+/// Whether there is a file with this length and XXH3-128.
+pub(super) fn has_bytes(
+    disk: &Disk,
+    path: &Path,
+    (bytes, xxh3): (u64, u128),
+    go_on: &(dyn Fn() -> Result<()> + Sync),
+) -> Result<bool> {
+    if disk.length_if_any(path)? != Some(bytes) {
         return Ok(false);
     }
+    let mut file = disk.open(path)?;
     let mut digest = Xxh3::new();
     let mut buffer = vec![0; READ_BYTES];
     loop {
         go_on()?;
         match file.read(&mut buffer) {
-            Ok(0) => return Ok(digest.digest128() == part.xxh3),
+            Ok(0) => return Ok(digest.digest128() == xxh3),
             Ok(read) => digest.update(&buffer[..read]),
             Err(e) if e.kind() == ErrorKind::Interrupted => {}
-            Err(_) => return Ok(false),
+            Err(e) => return Err(Error::io("read", path, e)),
         }
     }
 }

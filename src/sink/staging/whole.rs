@@ -13,9 +13,9 @@ use super::Target;
 use crate::error::{Error, Result};
 use crate::spec::files::{Files, MANIFEST, SUCCESS};
 
-/// What is locked, and for the use of what.
-pub(super) fn lock_file(files: &Files) -> (PathBuf, PathBuf) {
-    (sibling(files.root(), "twopass-lock"), files.root().to_path_buf())
+/// What is locked.
+pub(super) fn lock_file(files: &Files) -> PathBuf {
+    sibling(files.root(), "twopass-lock")
 }
 
 /// Where it is built.
