@@ -48,7 +48,7 @@ impl Observer for Counting {
             Event::Begin { pass, shards, .. } => println!("{pass:?}: {shards} shards"),
             Event::Advance { rows, .. } => drop(self.rows.fetch_add(rows, Ordering::Relaxed)),
             Event::Shard { .. } => drop(self.shards.fetch_add(1, Ordering::Relaxed)),
-            Event::Note(note) => println!("note: {note}"),
+            Event::Note(note) | Event::Warning(note) => println!("note: {note}"),
             Event::End { .. } => {}
         }
     }
