@@ -17,10 +17,10 @@ use std::time::Instant;
 
 use crate::disk::Disk;
 use crate::engine::Engine;
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, Site};
 use crate::observe::{Event, Observer};
 use crate::sink::staging::Target;
-use crate::source::{Limits, SourceOptions};
+use crate::source::{Limits, Shard, SourceOptions, discover};
 use crate::spec::files::Files;
 use crate::spec::{ByteSize, OnBad, Recipe, Resume, check};
 use crate::store::StateStore;
@@ -213,6 +213,42 @@ impl Job {
         let limits = Limits::of(run.memory.0, threads);
         let options = SourceOptions::new(&self.recipe.input)?.on_disk(self.disk.clone()).within(limits);
         Ok(options.inflating_in(self.scratch()))
+    }
+
+    /// The shards of the input. What is in a directory of the input that the output or the state has to itself is none: a
+    /// job that is run again must not read what it wrote.
+    ///
+    /// # Errors
+    /// As [`discover::shards`].
+    pub(crate) fn discover(&self) -> Result<discover::Found> {
+        let mut found = discover::shards(&self.recipe.input)?;
+        let inputs: Vec<PathBuf> =
+            self.recipe.input.path.as_slice().iter().filter_map(|path| Path::new(path).canonicalize().ok()).collect();
+        let is_within_input = |own: &PathBuf| inputs.iter().any(|input| own != input && own.starts_with(input));
+        let own = self.files.directories().into_iter().chain([self.state_path()]);
+        let own: Vec<PathBuf> = own.filter_map(|path| path.canonicalize().ok()).filter(is_within_input).collect();
+        if own.is_empty() {
+            return Ok(found);
+        }
+        let all = found.shards.len();
+        let is_own = |shard: &Shard| {
+            shard.path.canonicalize().is_ok_and(|path| own.iter().any(|directory| path.starts_with(directory)))
+        };
+        found.shards.retain(|shard| !is_own(shard));
+        match all - found.shards.len() {
+            0 => {}
+            own => found
+                .notes
+                .push(format!("{own} files within the input are in the output's own directories and passed over")),
+        }
+        if found.shards.is_empty() {
+            let message = format!(
+                "No CSV/JSON/Parquet shards found in {}, but for those of the output",
+                self.recipe.input.path.as_slice().join(", ")
+            );
+            return Err(Error::data(Site::default(), message));
+        }
+        Ok(found)
     }
 
     /// Where files without names are: on the disk of the state, which is one that holds much, and no memory.

@@ -242,7 +242,7 @@ impl Job {
 
     /// The shards, and what is to be told of how they were found.
     fn open_all(&self, engine: &Engine<'_>) -> Result<(Vec<Surveyed>, Vec<String>)> {
-        let discover::Found { shards, mut notes } = discover::shards(&self.recipe().input)?;
+        let discover::Found { shards, mut notes } = self.discover()?;
         let options = self.options()?;
         let open = |shard: Shard| match Opened::open(&shard, &options, None) {
             Ok(opened) => Ok(Ok((shard, opened.fields(), opened.rows()))),

@@ -138,7 +138,7 @@ impl Progress {
 impl Job {
     /// Finds the shards and reads what they say of themselves.
     pub(super) fn survey(&self, engine: &Engine<'_>) -> Result<Survey> {
-        let discover::Found { shards, notes } = discover::shards(&self.recipe.input)?;
+        let discover::Found { shards, notes } = self.discover()?;
         notes.iter().for_each(|note| engine.observer.event(Event::Note(note)));
         let options = self.options()?;
         let all = shards.len();

@@ -196,3 +196,15 @@ fn a_customer_is_one_whatever_the_type_of_the_shard() {
     assert!(train.is_disjoint(&val) && train.is_disjoint(&oot));
     assert!(!train.iter().chain(&val).any(|customer| customer.contains('.')));
 }
+
+#[test]
+fn an_output_within_the_input_is_not_read_again() {
+    let container = Container::new();
+    container.write("in/a.csv", "n\n1\n");
+    let flags = ["--input-data", "in", "--output-data", "in/out", "--output-signature", "in/out/s", "--overwrite"];
+    for round in 0..3 {
+        let outcome = container.run(LOADER, "training", &[], &flags);
+        assert_eq!(outcome.code, Some(0), "{}", outcome.err);
+        assert_eq!(fs::read_to_string(container.path("in/out/part-00000.csv")).unwrap(), "n\n1\n", "round {round}");
+    }
+}
