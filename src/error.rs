@@ -114,6 +114,19 @@ pub enum Error {
         source: std::io::Error,
     },
 
+    /// There is no room to inflate a shard to, or no right to. Exit code 1. It says nothing of the shard: none is ever left out for it.
+    #[error(
+        "cannot inflate a shard to a file in {}; make room there, or have such files elsewhere: a job has them beside its state \
+         (--state), all else where TMPDIR says",
+        path.display()
+    )]
+    Scratch {
+        /// The directory.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+
     /// Something persisted is damaged or of another version. Exit code 1.
     #[error("{what}")]
     Damaged {
@@ -156,6 +169,11 @@ impl Error {
         Self::Io { action, path: path.to_path_buf(), source }
     }
 
+    /// A directory that a shard cannot be inflated in.
+    pub fn scratch(path: &Path, source: std::io::Error) -> Self {
+        Self::Scratch { path: path.to_path_buf(), source }
+    }
+
     /// A failure of the engine itself while doing `what`.
     pub fn failed(what: impl Into<String>, source: impl Into<Cause>) -> Self {
         Self::Failed { what: what.into(), source: source.into() }
@@ -168,7 +186,11 @@ impl Error {
             Self::Data { .. } => 3,
             Self::Conflict(_) => 4,
             Self::Interrupted => 130,
-            Self::Memory { .. } | Self::Io { .. } | Self::Damaged { .. } | Self::Failed { .. } => 1,
+            Self::Memory { .. }
+            | Self::Io { .. }
+            | Self::Scratch { .. }
+            | Self::Damaged { .. }
+            | Self::Failed { .. } => 1,
         }
     }
 

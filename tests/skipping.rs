@@ -219,3 +219,30 @@ fn a_shard_with_a_bad_row_is_a_bad_shard_where_rows_are_not_skipped() {
     let kept: Vec<i64> = good.iter().copied().filter(|id| ![3, 6].contains(&(id / 1000))).collect();
     assert_eq!(ids(&place.path("out")), kept);
 }
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_shard_that_there_is_no_place_to_inflate_is_an_error_and_not_left_out() {
+    let place = Place::new();
+    let table = common::table::Table {
+        columns: vec![("id".to_string(), common::table::Kind::Int)],
+        rows: (0..10).map(|id| vec![common::table::Cell::Int(id)]).collect(),
+    };
+    fs::create_dir_all(place.path("data")).unwrap();
+    common::table::write_shard(&place.path("plain"), &table.batch(), &[10]);
+    let bytes = fs::read(place.path("plain")).unwrap();
+    fs::write(place.path("data/a.parquet.zst"), zstd::encode_all(&bytes[..], 1).unwrap()).unwrap();
+    let mut recipe = recipe(&place, "out", &value!({ "input": { "bad_shards": "skip", "max_bad_shards": 1.0 } }));
+    recipe["input"].as_object_mut().unwrap().remove("schema");
+    let checked = |recipe: &Value| {
+        let job = Job::new(serde_json::from_value(recipe.clone()).unwrap()).unwrap();
+        job.check()
+    };
+    assert!(checked(&recipe).is_ok());
+    // Nobody may make a file there.
+    recipe["run"] = value!({ "state": "/proc/state" });
+    for message in [chain(&try_run(&recipe).unwrap_err()), chain(&checked(&recipe).err().unwrap())] {
+        assert!(message.contains("cannot inflate a shard to a file in /proc"), "{message}");
+        assert!(message.contains("--state") && message.contains("TMPDIR"), "{message}");
+    }
+}

@@ -21,7 +21,7 @@ impl Job {
         matches!(error, Error::Data { .. }) && self.leaves_closed(error)
     }
 
-    /// Whether a shard that cannot be opened like this is left out.
+    /// Whether a shard that cannot be opened like this is left out: not where the machine lacks what another has.
     pub(crate) fn leaves_closed(&self, error: &Error) -> bool {
         self.recipe.input.bad_shards == OnBad::Skip
             && matches!(error, Error::Data { .. } | Error::Io { .. })

@@ -107,7 +107,7 @@ pub(super) struct Kept {
 }
 
 impl Kept {
-    fn forget(&mut self) {
+    pub(super) fn forget(&mut self) {
         self.shards.iter_mut().for_each(|chunks| *chunks = None);
         self._reservations.clear();
     }
@@ -238,8 +238,9 @@ impl Job {
                 options,
                 training,
             };
-            if let Some((at, fields)) = scanning.all(&mut progress)? {
-                surveyed[at].fields = Arc::new(fields);
+            let widened = scanning.all(&mut progress)?;
+            if !widened.is_empty() {
+                widened.into_iter().for_each(|(at, fields)| surveyed[at].fields = Arc::new(fields));
                 progress.kept.forget();
                 continue;
             }

@@ -15,7 +15,7 @@ use crate::observe::Event;
 use crate::scan::{self, Collect, Outcome};
 use crate::schema::ShardFields;
 use crate::source::{Opened, Shard, SourceOptions};
-use crate::spec::Mode;
+use crate::spec::{ExtraColumns, Mode};
 use crate::store::frame::{self, Kind};
 use crate::store::{LedgerWriter, StateStore};
 
@@ -47,28 +47,53 @@ enum Ended {
 }
 
 impl Scanning<'_> {
-    /// Scans what is not in `progress` yet; stops at a shard that does not fit the schema.
-    pub(super) fn all(&self, progress: &mut Progress) -> Result<Option<Widened>> {
+    /// Scans what is not in `progress` yet. Where a shard does not fit the schema, the others are left, but for those that may
+    /// have columns of their own: these tell of them now, so that all are scanned twice at the most.
+    pub(super) fn all(&self, progress: &mut Progress) -> Result<Vec<Widened>> {
         let missing: Vec<usize> = (0..self.surveyed.len()).filter(|at| !progress.is_done(*at)).collect();
         let at_once = self.at_once().min(missing.len());
         if at_once > 1
             && let Some(widened) = self.together(&missing, at_once, progress)?
         {
-            return Ok(Some(widened));
+            return Ok(vec![widened]);
         }
         // What is left, one by one: with all memory to itself, a shard that fails has failed.
         let progress = Mutex::new(progress);
         locked(&progress).merging.hold(self.engine)?;
-        for at in missing {
-            if locked(&progress).is_done(at) {
+        for (done, at) in missing.iter().enumerate() {
+            if locked(&progress).is_done(*at) {
                 continue;
             }
-            if let Some(fields) = self.one(at, &progress)? {
-                return Ok(Some((at, fields)));
+            if let Some(fields) = self.one(*at, &progress)? {
+                let rest = match self.job.recipe().input.extra_columns {
+                    ExtraColumns::Insert => &missing[done + 1..],
+                    _ => &[],
+                };
+                return self.columns_of((*at, fields), rest, &progress);
             }
             locked(&progress).merging.hold(self.engine)?;
         }
-        Ok(None)
+        Ok(Vec::new())
+    }
+
+    /// The columns of the first shard that did not fit, and of those in `rest`. These are scanned under a schema that is not to
+    /// last: what is wrong with one of them is for the next scan to say.
+    fn columns_of(&self, first: Widened, rest: &[usize], progress: &Mutex<&mut Progress>) -> Result<Vec<Widened>> {
+        let mut widened = vec![first];
+        let keep = std::mem::replace(&mut locked(progress).keep, false);
+        locked(progress).kept.forget();
+        for at in rest {
+            match self.one(*at, progress) {
+                Ok(None) if locked(progress).merging.hold(self.engine).is_ok() => {}
+                Ok(Some(fields)) => widened.push((*at, fields)),
+                Err(Error::Interrupted) => return Err(Error::Interrupted),
+                Ok(None) | Err(_) => break,
+            }
+        }
+        let progress = &mut **locked(progress);
+        progress.bad.retain(|at, _| rest.binary_search(at).is_err());
+        progress.keep = keep;
+        Ok(widened)
     }
 
     /// Shards at a time: enough that their columns keep the threads busy, and at least one more than is being committed.

@@ -1,8 +1,11 @@
 //! `input.extra_columns = "insert"`: the columns of all shards.
 
 use std::fmt::Write;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use serde_json::{Value, json};
+use twopass::disk::{Action, Disk};
 use twopass::preview::Difference;
 
 use crate::common::table::{Cell, Kind, Table, write_shard};
@@ -128,6 +131,35 @@ fn keys_that_json_shows_late_stand_where_they_came_first_whatever_is_known_alrea
     }
     run(&crate::support::into(&place, &keys(2, "1GiB", "auto"), "grown"));
     assert_eq!(bytes_of(&place.path("grown")), expected);
+}
+
+#[test]
+fn shards_that_show_columns_of_their_own_late_are_read_twice_at_the_most() {
+    const SHARDS: usize = 20;
+    let place = Place::new();
+    for shard in 0..SHARDS {
+        put(&place.path(&format!("in/{shard:02}.jsonl")), late(1100, &[&format!("k{shard:02}")], 1));
+    }
+    let opened = Arc::new(AtomicUsize::new(0));
+    let count = Arc::clone(&opened);
+    let disk = Disk::watched(move |operation| {
+        let is_shard = operation.path.extension().is_some_and(|extension| extension == "jsonl");
+        count.fetch_add(usize::from(is_shard && operation.action == Action::Step("open")), Ordering::Relaxed);
+        Ok(usize::MAX)
+    });
+    let with = |out: &str, threads: usize| {
+        let keys = crate::support::laid_over(&recipe(&place, &insert()), &json!({ "run": { "threads": threads } }));
+        crate::support::into(&place, &keys, out)
+    };
+    job(&with("out", 2)).on_disk(disk).scan(&twopass::observe::Silent).unwrap();
+    // Once for the first rows, and twice for all.
+    assert_eq!(opened.load(Ordering::Relaxed), 3 * SHARDS);
+    run(&with("out", 2));
+    let names: Vec<String> = columns_of(&place, "out").into_iter().map(|(name, _)| name).collect();
+    assert_eq!(names[..2], ["id", "pad"]);
+    assert_eq!(names[2..], (0..SHARDS).map(|shard| format!("k{shard:02}")).collect::<Vec<_>>());
+    run(&with("at_once", 1));
+    assert_eq!(bytes_of(&place.path("at_once")), bytes_of(&place.path("out")));
 }
 
 #[test]
