@@ -21,7 +21,7 @@ use crate::error::{Error, Result, Site};
 use crate::observe::{Event, Observer};
 use crate::sink::staging::Target;
 use crate::source::{Limits, Shard, SourceOptions, discover};
-use crate::spec::files::Files;
+use crate::spec::files::{Files, default_state};
 use crate::spec::{ByteSize, OnBad, Recipe, Resume, check};
 use crate::store::StateStore;
 use crate::transform;
@@ -96,14 +96,8 @@ impl Job {
 
     /// Where the state is: as the recipe says, or beside the output.
     pub fn state_path(&self) -> PathBuf {
-        let output = Path::new(&self.recipe.output.path);
-        self.recipe.run.state.as_ref().map_or_else(
-            || {
-                let name = output.file_name().map_or_else(|| "out".into(), |name| name.to_string_lossy());
-                output.with_file_name(format!("{name}.state"))
-            },
-            PathBuf::from,
-        )
+        let beside = || default_state(Path::new(&self.recipe.output.path));
+        self.recipe.run.state.as_ref().map_or_else(beside, PathBuf::from)
     }
 
     /// Pass one, plan, pass two, publish.

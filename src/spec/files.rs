@@ -40,6 +40,25 @@ struct Pattern {
     after: Option<String>,
 }
 
+/// Where the state of an output is when no recipe says it: beside it. A path without a name of its own, such as `.`, is
+/// known by the directory that it leads to.
+pub fn default_state(output: &Path) -> PathBuf {
+    let mut path = output.to_path_buf();
+    if path.file_name().is_none()
+        && let Ok(absolute) = std::path::absolute(output)
+    {
+        path = PathBuf::new();
+        for component in absolute.components() {
+            match component {
+                Component::ParentDir => drop(path.pop()),
+                other => path.push(other),
+            }
+        }
+    }
+    let name = path.file_name().map_or_else(|| "out".into(), |name| name.to_string_lossy());
+    path.with_file_name(format!("{name}.state"))
+}
+
 impl Files {
     /// The files of the recipe's output.
     ///

@@ -18,6 +18,7 @@ use crate::plan::Plan;
 use crate::roles::{Keys, Roles};
 use crate::scan::ShardSummary;
 use crate::schema;
+use crate::spec::files::default_state;
 use crate::spec::{Recipe, Run};
 use crate::store::{ShardRecord, StateStore};
 
@@ -58,8 +59,7 @@ pub(super) fn check(job: &Subject<'_>, given: Option<&Path>) -> Result<Check> {
 
 /// The state that stands beside an output by default, if it is there.
 fn beside(output: &Path) -> Option<PathBuf> {
-    let name = output.file_name()?.to_string_lossy();
-    let path = output.with_file_name(format!("{name}.state"));
+    let path = default_state(output);
     path.join("identity").is_file().then_some(path)
 }
 

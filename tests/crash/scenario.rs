@@ -160,7 +160,7 @@ fn publish_in_place(recipe: &mut Value) {
     let output = recipe["output"].as_object_mut().unwrap();
     output.insert("publish".into(), json!("in_place"));
     output.insert("signature_file".into(), json!("../names/signature"));
-    let test = ["test/part-{part}.{ext}", "../copies/part-{part}.{ext}"];
+    let test = ["deep/er/part-{part}.{ext}", "../copies/part-{part}.{ext}"];
     output.insert("files".into(), json!({ "test": test, "val": "../val/part-{part}.{ext}" }));
 }
 

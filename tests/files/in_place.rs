@@ -365,6 +365,216 @@ fn two_jobs_do_not_build_into_one_directory_at_a_time() {
     assert!(message.contains("oot_data is in use by process"), "{message}");
 }
 
+/// Does something to the place at the moment when all is staged, and nothing published.
+fn meanwhile(recipe: &Value, action: impl Fn() + Send + Sync + 'static) -> Result<(), Error> {
+    let watch = move |operation: &twopass::disk::Operation<'_>| {
+        let to = operation.to.unwrap_or(operation.path);
+        if operation.action == Action::Rename && to.ends_with(".twopass-staging/_manifest.json") {
+            action();
+        }
+        Ok(usize::MAX)
+    };
+    job(recipe).overwriting(true).on_disk(Disk::watched(watch)).run(&Silent).map(drop)
+}
+
+fn conflict<T>(result: Result<T, Error>) -> String {
+    match result {
+        Err(Error::Conflict(message)) => message,
+        Err(other) => panic!("{}", chain(&other)),
+        Ok(_) => panic!("no conflict"),
+    }
+}
+
+#[test]
+fn two_directories_that_are_one_are_refused() {
+    let output = json!({ "publish": "in_place", "files": { "data": ["k/a/{part}.{ext}", "l/a/x-{part}.{ext}"] } });
+    for is_there in [true, false] {
+        let place = Place::in_memory();
+        input(&place);
+        fs::create_dir_all(place.path("p/data/k")).unwrap();
+        if is_there {
+            fs::create_dir(place.path("p/data/k/a")).unwrap();
+        }
+        std::os::unix::fs::symlink("k", place.path("p/data/l")).unwrap();
+        let message = conflict(try_run(&recipe(&place, "p/data", None, &output)));
+        assert!(message.contains("are one directory"), "{message}");
+        assert_eq!(tree(&place.path("p"), &[]).len(), 0);
+    }
+}
+
+#[test]
+fn exactly_what_the_manifest_lists_is_published_and_all_of_it_or_nothing() {
+    let (layout, place) = (&layouts()[3], Place::in_memory());
+    input(&place);
+    let recipe = recipe(&place, "p/data", layout.cutoff, &layout.output);
+    run(&recipe);
+    let before = files_of(&place);
+    let part = place.path("p/oot_data/.twopass-staging/part-00001.csv");
+    let error = meanwhile(&recipe, move || fs::remove_file(&part).unwrap()).unwrap_err();
+    assert!(chain(&error).contains("it is missing"), "{}", chain(&error));
+    let mut after = files_of(&place);
+    after.retain(|path, _| !path.contains("/.twopass-staging/"));
+    assert!(after == before, "{:?}", after.keys());
+    let stray = place.path("p/oot_data/.twopass-staging/stray");
+    meanwhile(&recipe, move || fs::write(&stray, "").unwrap()).unwrap();
+    assert!(files_of(&place) == before, "{:?}", files_of(&place).keys());
+}
+
+#[test]
+fn every_directory_is_locked_also_those_of_the_output_that_is_replaced() {
+    let (all, place) = (layouts(), Place::in_memory());
+    input(&place);
+    let [first, .., last] = &all[..] else { panic!() };
+    let hold = |directory: &str| {
+        fs::create_dir_all(place.path(directory)).unwrap();
+        let lock = place.path(directory).join(".twopass-lock");
+        twopass::store::lock::Lock::take(&Disk::default(), &lock, &place.path(directory))
+            .unwrap()
+            .removed_after(&Disk::default(), &lock)
+    };
+    let held = hold("p/data/train");
+    let message = conflict(try_run(&recipe(&place, "p/data", last.cutoff, &last.output)));
+    assert!(message.contains("data/train is in use by process"), "{message}");
+    drop(held);
+    run(&recipe(&place, "p/data", first.cutoff, &first.output));
+    let before = files_of(&place);
+    let held = hold("p/signature");
+    let over = recipe(&place, "p/data", last.cutoff, &last.output);
+    let message = conflict(job(&over).overwriting(true).run(&Silent).map(drop));
+    assert!(message.contains("signature is in use by process"), "{message}");
+    drop(held);
+    assert!(files_of(&place) == before, "{:?}", files_of(&place).keys());
+    job(&over).overwriting(true).run(&Silent).unwrap();
+    assert!(files_of(&place) == alone(last));
+}
+
+#[test]
+fn a_journal_that_is_out_of_date_takes_nothing_of_another_output() {
+    let (layout, place) = (&layouts()[3], Place::in_memory());
+    input(&place);
+    let one = recipe(&place, "p/data", Some(CUTOFF), &layout.output);
+    assert!(cut_short(&one, 0));
+    fs::remove_dir_all(place.path("p/oot_data")).unwrap();
+    let other = recipe(&place, "p/other", Some("2024-07-01"), &layout.output);
+    run(&other);
+    let before = fs::read(place.path("p/oot_data/part-00000.csv")).unwrap();
+    for overwrite in [false, true] {
+        let message = conflict(job(&one).overwriting(overwrite).run(&Silent).map(drop));
+        assert!(message.contains("oot_data/part-00000.csv is not the file that"), "{message}");
+        assert!(message.contains("move it away"), "{message}");
+        assert!(fs::read(place.path("p/oot_data/part-00000.csv")).unwrap() == before);
+    }
+    assert_eq!(failed(&place.path("p/other")), []);
+}
+
+#[test]
+fn a_part_that_somebody_changed_is_not_removed_for_the_next_output() {
+    let (layout, place) = (&layouts()[0], Place::in_memory());
+    input(&place);
+    let recipe = recipe(&place, "p/data", layout.cutoff, &layout.output);
+    run(&recipe);
+    let path = place.path("p/data/part-00002.json");
+    let mut bytes = fs::read(&path).unwrap();
+    bytes[3] ^= 1;
+    fs::write(&path, &bytes).unwrap();
+    let message = conflict(job(&recipe).overwriting(true).run(&Silent).map(drop));
+    assert!(message.contains("part-00002.json is not the file that"), "{message}");
+    assert!(fs::read(&path).unwrap() == bytes && place.path("p/data/_SUCCESS").is_file());
+}
+
+#[test]
+fn a_file_that_came_meanwhile_is_not_overwritten() {
+    let layout = &layouts()[0];
+    for file in ["p/data/part-00000.json", "p/signature/signature", "p/metadata/metadata"] {
+        let place = Place::in_memory();
+        input(&place);
+        let recipe = recipe(&place, "p/data", layout.cutoff, &layout.output);
+        let path = place.path(file);
+        let message = conflict(meanwhile(&recipe, move || fs::write(&path, "theirs").unwrap()));
+        assert!(message.contains("leaves it alone"), "{file}: {message}");
+        assert_eq!(fs::read(place.path(file)).unwrap(), b"theirs", "{file}");
+        // Now there is a journal that lists it.
+        let message = conflict(try_run(&recipe));
+        assert!(message.contains("is not the file that"), "{file}: {message}");
+        assert_eq!(fs::read(place.path(file)).unwrap(), b"theirs", "{file}");
+        fs::remove_file(place.path(file)).unwrap();
+        run(&recipe);
+        assert!(files_of(&place) == alone(layout), "{file}");
+    }
+}
+
+#[test]
+fn a_directory_in_the_place_of_a_file_is_found_before_anything_is_read() {
+    let layout = &layouts()[3];
+    for name in ["p/data/_SUCCESS", "p/data/_manifest.json", "p/data/signature", "p/oot_data/part-00007.csv"] {
+        let place = Place::in_memory();
+        fs::create_dir_all(place.path(name)).unwrap();
+        let recipe = recipe(&place, "p/data", layout.cutoff, &layout.output);
+        let message = conflict(job(&recipe).overwriting(true).run(&Silent).map(drop));
+        assert!(message.contains("is a directory, and the output needs a file there"), "{name}: {message}");
+    }
+}
+
+#[test]
+fn what_no_manifest_lists_is_to_be_moved_away_and_not_overwritten() {
+    let (layout, place) = (&layouts()[3], Place::in_memory());
+    fs::create_dir_all(place.path("p/data")).unwrap();
+    fs::write(place.path("p/data/theirs"), "").unwrap();
+    let message = conflict(try_run(&recipe(&place, "p/data", layout.cutoff, &layout.output)));
+    assert!(message.contains("move it away") && !message.contains("--overwrite"), "{message}");
+}
+
+/// A run that was killed may have made a directory whose name is not durable.
+#[test]
+fn names_of_directories_are_durable_before_the_output_is() {
+    let place = Place::in_memory();
+    input(&place);
+    fs::create_dir_all(place.path("p/data/a/b")).unwrap();
+    fs::create_dir_all(place.path("p/x/y")).unwrap();
+    let files = json!({ "data": ["a/b/{part}.{ext}", "../x/y/{part}.{ext}"] });
+    let recipe = recipe(&place, "p/data", None, &json!({ "publish": "in_place", "files": files }));
+    let synced = Arc::new(Mutex::new(Vec::new()));
+    let shared = Arc::clone(&synced);
+    let watch = move |operation: &twopass::disk::Operation<'_>| {
+        let to = operation.to.unwrap_or(operation.path);
+        let mut synced = shared.lock().unwrap();
+        match operation.action {
+            Action::SyncDir => synced.push(to.to_path_buf()),
+            Action::Rename if to.ends_with("data/_manifest.json") => {
+                for name in ["p", "p/x", "p/data", "p/data/a"] {
+                    assert!(synced.contains(&place_of(to).join(name)), "{name}");
+                }
+            }
+            _ => {}
+        }
+        Ok(usize::MAX)
+    };
+    job(&recipe).on_disk(Disk::watched(watch)).run(&Silent).unwrap();
+}
+
+/// The place of `PLACE/p/data/_manifest.json`.
+fn place_of(manifest: &Path) -> &Path {
+    manifest.ancestors().nth(3).unwrap()
+}
+
+#[test]
+fn the_state_is_beside_an_output_whose_path_has_no_name() {
+    let place = Place::in_memory();
+    let here = std::env::current_dir().unwrap();
+    let state = |path: &str| {
+        let mut recipe = recipe(&place, "p", None, &json!({ "publish": "in_place" }));
+        recipe["output"]["path"] = json!(path);
+        recipe["run"].as_object_mut().unwrap().remove("state");
+        job(&recipe).state_path()
+    };
+    let beside = |path: &Path| path.with_file_name(format!("{}.state", path.file_name().unwrap().to_str().unwrap()));
+    for path in [".", "./", "data/.."] {
+        assert_eq!(state(path), beside(&here), "{path}");
+    }
+    assert_eq!(state(&place.text("p/data/..")), place.path("p.state"));
+    assert_eq!(state("some/out"), Path::new("some/out.state"));
+}
+
 /// Mounts a file system in memory, or says why not.
 fn mount(path: &Path) -> Result<(), String> {
     fs::create_dir_all(path).unwrap();

@@ -49,6 +49,10 @@ impl Listing {
     /// # Errors
     /// [`Error::Conflict`] when it cannot be read, or lists what its recipe does not: then nothing may be removed for its sake.
     pub(super) fn read(disk: &Disk, root: &Path, manifest: &Path) -> Result<Option<Self>> {
+        // A directory of its name is in the way, and no manifest.
+        if disk.is_dir_if_any(manifest)? == Some(true) {
+            return Ok(None);
+        }
         let Some(bytes) = disk.read_if_any(manifest)? else { return Ok(None) };
         let refuse = |why: &str| {
             let message =
