@@ -170,7 +170,8 @@ impl Progress {
                 state.shown = Instant::now();
                 let left = took.mul_f64((state.total_bytes as f64 / state.bytes.max(1) as f64 - 1.0).max(0.0));
                 let share = 100 * state.bytes / state.total_bytes.max(1);
-                let shards = format!("{} of {} shards", state.shards, state.total_shards);
+                // Some are read again where their types widen.
+                let shards = format!("{} of {} shards", state.shards.min(state.total_shards), state.total_shards);
                 line(&format!(
                     "{}: {share}%, {shards}, {}, {} left",
                     name(state.pass),

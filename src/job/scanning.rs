@@ -47,8 +47,8 @@ enum Ended {
 }
 
 impl Scanning<'_> {
-    /// Scans what is not in `progress` yet. Where a shard does not fit the schema, the others are left, but for those that may
-    /// have columns of their own: these tell of them now, so that all are scanned twice at the most.
+    /// Scans what is not in `progress` yet. Where a shard does not fit the schema, the others are left; where it shows a column
+    /// that no other has, they may too: they tell of theirs now, so that all are scanned twice at the most.
     pub(super) fn all(&self, progress: &mut Progress) -> Result<Vec<Widened>> {
         let missing: Vec<usize> = (0..self.surveyed.len()).filter(|at| !progress.is_done(*at)).collect();
         let at_once = self.at_once().min(missing.len());
@@ -65,8 +65,10 @@ impl Scanning<'_> {
                 continue;
             }
             if let Some(fields) = self.one(*at, &progress)? {
+                // Types widen a few times at the most, and soon; columns turn up in any shard.
+                let is_new = |(name, _): &(String, _)| self.collect.derived.source.index_of(name).is_err();
                 let rest = match self.job.recipe().input.extra_columns {
-                    ExtraColumns::Insert => &missing[done + 1..],
+                    ExtraColumns::Insert if fields.iter().any(is_new) => &missing[done + 1..],
                     _ => &[],
                 };
                 return self.columns_of((*at, fields), rest, &progress);

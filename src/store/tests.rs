@@ -40,9 +40,18 @@ pub(super) fn fresh(path: &Path) -> StateStore {
 }
 
 pub(super) fn existing(path: &Path) -> StateStore {
-    match StateStore::open_or_create(&Disk::default(), path, &Identity { version: "other".to_string(), ..identity() })
-        .unwrap()
-    {
+    let open =
+        || StateStore::open_or_create(&Disk::default(), path, &Identity { version: "other".to_string(), ..identity() });
+    // A child that another test has just forked shares the lock until it becomes a program of its own.
+    let mut attempts = 200;
+    let opened = loop {
+        match open() {
+            Err(Error::Conflict(_)) if attempts > 0 => std::thread::sleep(Duration::from_millis(10)),
+            opened => break opened.unwrap(),
+        }
+        attempts -= 1;
+    };
+    match opened {
         Opened::Existing(store, found) => {
             assert_eq!(found, identity());
             store
