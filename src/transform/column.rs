@@ -16,7 +16,7 @@ use crate::spec::{
     CategoryOrder, FloatType, ImputeStrategy, MinMaxScaler, OneHotDrop, OneHotEncoder, OneHotUnknown, OrdinalEncoder,
     Scalar, SimpleImputer, StandardScaler, Transform,
 };
-use crate::state::{ColumnState, Moments};
+use crate::state::{ColumnState, Moments, Values};
 
 /// A column on its way through the recipe.
 pub(super) struct Column<'a> {
@@ -339,6 +339,10 @@ impl<'a> Column<'a> {
     }
 
     pub(super) fn map_label(&mut self) -> Result<()> {
+        if matches!(self.state.values, Values::Null) && self.state.rows > 0 {
+            let message = format!("no row has a label: the column has no value in any of {} rows", self.state.rows);
+            return Err(Error::data(Site::column(self.name), message));
+        }
         let Counted { categories, .. } = self.counted("the label's mapping")?;
         let codes = (0..categories.len() as i32).collect();
         self.steps.push(Step::Label(LabelMap { map: CategoryMap::new(categories, codes) }));

@@ -68,8 +68,8 @@ pub fn counted(name: &str, data_type: &DataType, state: &ColumnState, op: &str) 
         Error::data(Site::column(name), message)
     };
     match &state.values {
-        // No shard has a value: a column of text, which has no category.
-        Values::Null => Ok(Counted { categories: Categories::Text(Vec::new()), counts: Vec::new() }),
+        // Without rows, a column of text, which has no category.
+        Values::Null if state.rows == 0 => Ok(Counted { categories: Categories::Text(Vec::new()), counts: Vec::new() }),
         Values::Text(texts) => {
             let sorted = texts.vocabulary().ok_or_else(too_many)?.sorted();
             let counts = sorted.iter().map(|(_, count)| *count).collect();

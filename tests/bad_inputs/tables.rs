@@ -75,8 +75,12 @@ pub fn cases() -> Vec<Case> {
             &["zip"],
         )
         .ends(2),
-        misfit("no row with a label", "id,label\n1,\n2,\n", json!({ "label": label, "split": split }), &["label"])
-            .ends(2),
+        misfit(
+            "no row with a label",
+            "id,label\n1,\n2,\n",
+            json!({ "label": label, "split": split }),
+            &["no row has a label"],
+        ),
         misfit("a text to be scaled", GOOD, step(json!({ "op": "standard_scaler", "columns": "city" })), &["city"])
             .ends(2),
         misfit(

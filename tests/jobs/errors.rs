@@ -124,18 +124,15 @@ fn nothing_to_train_on() {
 
 #[test]
 fn shards_without_rows_or_without_a_label() {
+    let times = [("DATE_COLUMN", "y"), ("GROUP_ID_COLUMN", "x"), ("SPLIT_DATE", "2024-11-01")];
     for shard in ["x,y\n", "x,y\n1,\n2,\n"] {
-        let container = with_shard(shard);
-        container.ok(TABULAR, "training", &[("LABEL_FIELD", "y")]);
-        let file = container.output("train/train_processed_data.csv");
-        assert_eq!(std::fs::read_to_string(file).unwrap(), "x,y\n");
-        with_shard(shard).fails(
-            TEMPORAL,
-            &[("DATE_COLUMN", "y"), ("GROUP_ID_COLUMN", "x"), ("SPLIT_DATE", "2024-11-01")],
-            3,
-            &["Training data is empty after temporal split"],
-        );
+        with_shard(shard).fails(TEMPORAL, &times, 3, &["Training data is empty after temporal split"]);
     }
+    let container = with_shard("x,y\n");
+    container.ok(TABULAR, "training", &[("LABEL_FIELD", "y")]);
+    let file = container.output("train/train_processed_data.csv");
+    assert_eq!(std::fs::read_to_string(file).unwrap(), "x,y\n");
+    with_shard("x,y\n1,\n2,\n").fails(TABULAR, &[("LABEL_FIELD", "y")], 3, &["column `y`", "no row has a label"]);
     for shard in ["[]", "{}"] {
         let container = Container::new();
         container.write("processing/input/data/part-0.json", shard);
