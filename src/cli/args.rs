@@ -117,15 +117,6 @@ pub enum JobCommand {
     },
     /// Shards to train, test and val with the exact share of every class, or to one cleaned split
     TabularPreprocessing {
-        /// What the job is run for
-        #[arg(
-            long = "job_type",
-            alias = "job-type",
-            value_name = "TYPE",
-            value_enum,
-            required_unless_present = "contract"
-        )]
-        job_type: Option<JobTypeArg>,
         /// Where the splits go [default: ROOT/processing/output]
         #[arg(long, value_name = "DIR")]
         output: Option<PathBuf>,
@@ -136,15 +127,6 @@ pub enum JobCommand {
     },
     /// Shards to train and val by customer before a date, and what comes after it
     TemporalSplitPreprocessing {
-        /// What the job is run for
-        #[arg(
-            long = "job_type",
-            alias = "job-type",
-            value_name = "TYPE",
-            value_enum,
-            required_unless_present = "contract"
-        )]
-        job_type: Option<JobTypeArg>,
         /// Where the splits go [default: ROOT/processing/output/training_data]
         #[arg(long, value_name = "DIR")]
         output_training_data: Option<PathBuf>,
@@ -160,6 +142,15 @@ pub enum JobCommand {
 
 #[derive(Debug, ClapArgs)]
 pub struct ShardArgs {
+    /// What the job is run for
+    #[arg(
+        long = "job_type",
+        alias = "job-type",
+        value_name = "TYPE",
+        value_enum,
+        required_unless_present = "contract"
+    )]
+    pub job_type: Option<JobTypeArg>,
     /// More shards, if there are any [default: ROOT/processing/input/data_secondary]
     #[arg(long, value_name = "DIR")]
     pub input_data_secondary: Option<PathBuf>,

@@ -26,7 +26,7 @@ pub fn run(command: JobCommand) -> anyhow::Result<ExitCode> {
     if let Some(memory) = common.memory {
         translation.recipe["run"]["memory"] = memory.to_string().into();
     }
-    for note in &translation.notes {
+    for note in translation.notes.iter().filter(|_| !common.shown.quiet) {
         eprintln!("{note}");
     }
     if common.dry_run {
@@ -43,8 +43,9 @@ pub fn run(command: JobCommand) -> anyhow::Result<ExitCode> {
     })
 }
 
-/// Keys of recipes, and the variables that say them.
-const SAID_BY: [(&str, &str); 7] = [
+/// Keys of recipes, and who says them.
+const SAID_BY: [(&str, &str); 8] = [
+    ("input.names", "the job: part-*.csv, .tsv, .json or .parquet, of any name for dummy-data-loading"),
     ("split.time", "DATE_COLUMN"),
     ("split.groups", "GROUP_ID_COLUMN"),
     ("split.cutoff", "SPLIT_DATE"),
@@ -59,7 +60,7 @@ fn in_variables(error: &str) -> Option<String> {
     let said: Vec<String> = SAID_BY
         .iter()
         .filter(|(key, _)| error.contains(key))
-        .map(|(key, variable)| format!("{key} is what {variable} says"))
+        .map(|(key, by)| format!("{key} is said by {by}"))
         .collect();
     (!said.is_empty()).then(|| format!("{}; --dry-run prints the recipe", said.join(", ")))
 }
@@ -77,17 +78,17 @@ fn typed(command: JobCommand) -> (JobName, JobType, Given, CommonJobArgs) {
             ];
             (JobName::DummyDataLoading, job_type, outputs, None, common)
         }
-        JobCommand::TabularPreprocessing { job_type, output, shards, common } => {
-            (JobName::TabularPreprocessing, job_type, vec![("--output", output)], Some(shards), common)
+        JobCommand::TabularPreprocessing { output, shards, common } => {
+            (JobName::TabularPreprocessing, shards.job_type, vec![("--output", output)], Some(shards), common)
         }
-        JobCommand::TemporalSplitPreprocessing { job_type, output_training_data, output_oot_data, shards, common } => {
+        JobCommand::TemporalSplitPreprocessing { output_training_data, output_oot_data, shards, common } => {
             let outputs =
                 vec![("--output-training-data", output_training_data), ("--output-oot-data", output_oot_data)];
-            (JobName::TemporalSplitPreprocessing, job_type, outputs, Some(shards), common)
+            (JobName::TemporalSplitPreprocessing, shards.job_type, outputs, Some(shards), common)
         }
     };
     given.push(("--input-data", common.input_data.clone()));
-    if let Some(ShardArgs { input_data_secondary, input_signature }) = shards {
+    if let Some(ShardArgs { input_data_secondary, input_signature, .. }) = shards {
         given.extend([("--input-data-secondary", input_data_secondary), ("--input-signature", input_signature)]);
     }
     let job_type = match job_type {

@@ -76,7 +76,7 @@ fn no_shards() {
     container.write("processing/input/data/data.csv", "a,b\n1,2\n");
     container.write("processing/input/data/part-0.csv", "");
     container.write("processing/input/data/deeper/part-0.csv", "a,b\n1,2\n");
-    container.fails(TABULAR, &[], 3, &[none]);
+    container.fails(TABULAR, &[], 3, &[none, "said by the job: part-*.csv"]);
 }
 
 #[test]
@@ -103,7 +103,7 @@ fn a_date_that_cannot_be_read_is_named_by_shard_and_row() {
 #[test]
 fn nothing_to_train_on() {
     let late = with_shard("when,customer\n2024-12-01,a\n2024-12-02,b\n");
-    let says = ["Training data is empty after temporal split", "split.cutoff is what SPLIT_DATE says"];
+    let says = ["Training data is empty after temporal split", "split.cutoff is said by SPLIT_DATE"];
     late.fails(TEMPORAL, &TIMES, 3, &says);
     let one = with_shard("when,customer\n2024-10-01,a\n2024-10-02,b\n");
     let mut variables = TIMES.to_vec();
